@@ -1,0 +1,25 @@
+"""The ledger over HTTP: a person's balance and statement, for reading only."""
+
+from typing import Annotated
+
+from django.http import HttpRequest
+from ninja import Query, Router
+
+from ledger import queries
+from ledger.schemas import BalanceOut, StatementOut
+
+credits_router = Router(tags=["credits"])
+ledger_router = Router(tags=["ledger"])
+
+# An entry's id; the bound is bigint's, which PostgreSQL would refuse to compare beyond.
+Cursor = Annotated[int | None, Query(ge=1, lt=2**63)]
+
+
+@credits_router.get("/balance", response=BalanceOut, summary="This month's budget, in dollars")
+def balance(request: HttpRequest) -> BalanceOut:
+    return BalanceOut.of(queries.balance(request.user))
+
+
+@ledger_router.get("/entries", response=StatementOut, summary="The statement of a month, newest first")
+def entries(request: HttpRequest, month: str | None = None, cursor: Cursor = None) -> StatementOut:
+    return StatementOut.of(queries.entries(request.user, month, cursor))

@@ -1,0 +1,274 @@
+"""Every way money moves. Each function is one transaction, one entry (a move: a pair), and safe to repeat.
+
+All of them also work inside a caller's transaction, and leave it usable when they refuse. Who books on a person and on
+the house in one transaction takes the person first: rows locked in one order can't deadlock.
+"""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from datetime import date, datetime
+
+import psycopg
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import IntegrityError, connection, transaction
+
+from ledger import quotas, statements
+from ledger.errors import (
+    BudgetFrozen,
+    GrantInUse,
+    HoldAlreadyResolved,
+    InsufficientBudget,
+    InvalidAmount,
+    LedgerBusy,
+    MoreThanCharged,
+    ReferenceConflict,
+    RuleBroken,
+    UnknownHold,
+)
+from ledger.models import RESOLUTIONS, Budget, BudgetKind, Entry, EntryKind
+from ledger.money import MAX_MICROS, check_micros
+
+HOLD_TRIES = 5
+
+# Broken by a repeat, or by a race that was lost: the caller looks at what is there. Any other is a fault of ours.
+_EXPECTED = frozenset(
+    {
+        "entry_hold_once",
+        "entry_hold_resolved_once",
+        "entry_house_charge_once",
+        "entry_move_once",
+        "entry_grant_once",
+        "budget_within_grant",
+    }
+)
+
+
+def hold(*, person: AbstractBaseUser, amount_micros: int, reference: str, now: datetime | None = None) -> Entry:
+    """Set money aside in the person's budget of the month of `now`; that budget appears on its first use.
+
+    :raises InsufficientBudget: nothing was held.
+    :raises BudgetFrozen: an admin stopped this person's spending.
+    :raises ReferenceConflict: the reference is held already with another amount or for another person.
+    :raises LedgerBusy: the budget changed under every try.
+    """
+    check_micros(amount_micros)
+    month = quotas.month_of(now)
+    parameters = {"person": person.pk, "month": month, "amount": amount_micros, "reference": reference}
+    for _ in range(HOLD_TRIES):
+        if booked := _book(statements.HOLD, parameters):
+            return booked
+        if earlier := _hold_of(reference):
+            return _same(earlier, earlier.budget.person_id == person.pk and earlier.held_delta == amount_micros)
+        _check_can_hold(person, month, amount_micros)
+    raise LedgerBusy
+
+
+def _check_can_hold(person: AbstractBaseUser, month: date, amount_micros: int) -> None:
+    """Say why a hold was refused; return when the reason is gone, or was only that the month had no budget yet."""
+    if quotas.is_frozen(person):
+        raise BudgetFrozen
+    budget = Budget.objects.filter(person_id=person.pk, month=month).first()
+    if budget is None:
+        _open_budget(person, month)
+    elif budget.available_micros < amount_micros:
+        raise InsufficientBudget(
+            available_micros=budget.available_micros, needed_micros=amount_micros, resets_at=quotas.resets_at(month)
+        )
+
+
+def charge(*, reference: str, amount_micros: int) -> Entry:
+    """End the reference's hold by spending, in the month of the hold.
+
+    Less than was held gives the rest back in the same entry; 0 is a free result; more is booked in full, and blocks
+    the next holds instead.
+
+    :raises UnknownHold: nothing was held under this reference.
+    :raises ReferenceConflict: it was charged already with another amount.
+    :raises HoldAlreadyResolved: it was released.
+    """
+    return _resolve(EntryKind.CHARGE, reference, check_micros(amount_micros, at_least=0))
+
+
+def release(*, reference: str) -> Entry:
+    """End the reference's hold by giving all of it back.
+
+    :raises UnknownHold: nothing was held under this reference.
+    :raises HoldAlreadyResolved: it was charged.
+    """
+    return _resolve(EntryKind.RELEASE, reference, 0)
+
+
+def _resolve(kind: EntryKind, reference: str, spent_micros: int) -> Entry:
+    parameters = {"kind": kind.value, "reference": reference, "spent": spent_micros}
+    if booked := _book(statements.RESOLVE, parameters):
+        return booked
+    earlier = Entry.objects.filter(
+        hold__reference=reference, hold__kind=EntryKind.HOLD, kind__in=RESOLUTIONS
+    ).first()
+    if earlier is None:
+        raise UnknownHold(reference)
+    if earlier.kind != kind:
+        raise HoldAlreadyResolved(reference, earlier.kind)
+    return _same(earlier, earlier.spent_delta == spent_micros)
+
+
+def charge_house(*, reference: str, amount_micros: int, reason: str, now: datetime | None = None) -> Entry:
+    """Book what fal bills and no person pays, in the month of `now`. The house is never refused.
+
+    :raises ReferenceConflict: the house paid another amount under this reference.
+    """
+    check_micros(amount_micros)
+    budget = _open_house(quotas.month_of(now))
+    booked = _book_on(
+        budget, EntryKind.CHARGE, spent_delta=amount_micros, reference=reference, reason=reason
+    )
+    if booked is not None:
+        return booked
+    earlier = Entry.objects.get(reference=reference, kind=EntryKind.CHARGE, hold__isnull=True)
+    return _same(earlier, earlier.spent_delta == amount_micros)
+
+
+def move_to_house(*, reference: str, amount_micros: int, reason: str) -> tuple[Entry, Entry]:
+    """Let the house pay part or all of what was charged for the reference, in the month of its hold.
+
+    One move a reference. Returns the person's entry and the house's.
+
+    :raises UnknownHold: nothing was held under this reference.
+    :raises MoreThanCharged: the person paid less than that, or nothing yet.
+    :raises ReferenceConflict: another amount was moved already.
+    """
+    check_micros(amount_micros)
+    held = _hold_of(reference)
+    if held is None:
+        raise UnknownHold(reference)
+    charged = Entry.objects.filter(hold=held, kind=EntryKind.CHARGE).first()
+    charged_micros = charged.spent_delta if charged else 0
+    if amount_micros > charged_micros:
+        raise MoreThanCharged(reference, charged_micros)
+    with transaction.atomic():
+        given = _move(held.budget, held, -amount_micros, reason)
+        return given, _move(_open_house(held.budget.month), held, amount_micros, reason)
+
+
+def _move(budget: Budget, held: Entry, spent_delta: int, reason: str) -> Entry:
+    booked = _book_on(
+        budget, EntryKind.ADJUST, spent_delta=spent_delta, reference=held.reference, hold=held, reason=reason
+    )
+    if booked is not None:
+        return booked
+    earlier = Entry.objects.get(hold=held, budget=budget, kind=EntryKind.ADJUST)
+    return _same(earlier, earlier.spent_delta == spent_delta)
+
+
+def grant(
+    *,
+    person: AbstractBaseUser,
+    amount_micros: int,
+    reference: str,
+    reason: str,
+    author: AbstractBaseUser | None,
+    now: datetime | None = None,
+) -> Entry:
+    """Add to the person's budget of the month of `now` (a GRANT), or with a negative amount take back (an ADJUST).
+
+    :raises GrantInUse: more would be taken back than is available.
+    :raises ReferenceConflict: the reference stands for another amount or person.
+    """
+    if check_micros(amount_micros, at_least=-MAX_MICROS) == 0:
+        raise InvalidAmount("A grant of nothing changes nothing.")
+    budget = _open_budget(person, quotas.month_of(now))
+    kind = EntryKind.GRANT if amount_micros > 0 else EntryKind.ADJUST
+    booked = _book_on(budget, kind, granted_delta=amount_micros, reference=reference, reason=reason, author=author)
+    if booked is not None:
+        return booked
+    earlier = Entry.objects.select_related("budget").exclude(granted_delta=0).filter(reference=reference).first()
+    if earlier is None:
+        budget.refresh_from_db()
+        raise GrantInUse(budget.available_micros)
+    return _same(earlier, earlier.budget.person_id == person.pk and earlier.granted_delta == amount_micros)
+
+
+def _open_budget(person: AbstractBaseUser, month: date) -> Budget:
+    """The person's budget of the month, made with its GRANT where nobody used it before."""
+    mine = Budget.objects.filter(person_id=person.pk, month=month)
+    if (budget := mine.first()) is not None:
+        return budget
+    _book(
+        statements.OPEN_BUDGET,
+        {
+            "person": person.pk,
+            "month": month,
+            "granted": quotas.monthly_micros(person),
+            "reference": f"quota:{person.pk}:{quotas.month_name(month)}",
+            "reason": "The month's budget",
+        },
+    )
+    return mine.get()
+
+
+def _open_house(month: date) -> Budget:
+    house = Budget.objects.filter(kind=BudgetKind.HOUSE, month=month)
+    if (budget := house.first()) is not None:
+        return budget
+    with connection.cursor() as cursor:
+        cursor.execute(statements.OPEN_HOUSE, {"month": month})
+    return house.get()
+
+
+def _hold_of(reference: str) -> Entry | None:
+    """A hold never changes, so what it says can be read without a lock."""
+    return Entry.objects.select_related("budget").filter(reference=reference, kind=EntryKind.HOLD).first()
+
+
+def _same(earlier: Entry, says_the_same: bool) -> Entry:
+    if not says_the_same:
+        raise ReferenceConflict(earlier.reference)
+    return earlier
+
+
+def _book_on(
+    budget: Budget,
+    kind: EntryKind,
+    *,
+    reference: str,
+    reason: str,
+    granted_delta: int = 0,
+    spent_delta: int = 0,
+    hold: Entry | None = None,
+    author: AbstractBaseUser | None = None,
+) -> Entry | None:
+    return _book(
+        statements.BOOK,
+        {
+            "budget": budget.pk,
+            "kind": kind.value,
+            "granted": granted_delta,
+            "spent": spent_delta,
+            "reference": reference,
+            "reason": reason,
+            "hold": hold.pk if hold else None,
+            "author": author.pk if author else None,
+        },
+    )
+
+
+def _book(statement: str, parameters: Mapping[str, object]) -> Entry | None:
+    """Run one statement that changes a budget and writes the entry that explains it; None when it wrote nothing.
+
+    :raises RuleBroken: naming the constraint that stood in the way.
+    """
+    # One statement is a transaction of its own; inside the caller's, a savepoint keeps theirs alive when it fails.
+    undoable = transaction.atomic() if connection.in_atomic_block else nullcontext()
+    try:
+        with undoable:
+            return next(iter(Entry.objects.raw(statement, parameters)), None)
+    except IntegrityError as error:
+        constraint = _constraint_of(error)
+        if constraint in _EXPECTED:
+            return None
+        raise RuleBroken(constraint) from error
+
+
+def _constraint_of(error: IntegrityError) -> str:
+    cause = error.__cause__
+    return (cause.diag.constraint_name or "") if isinstance(cause, psycopg.Error) else ""

@@ -1,0 +1,143 @@
+"""The one API object: who is asking, and which HTTP status each error has."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import resolve, reverse
+from django.utils.translation import gettext as _
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.security import HttpBearer, SessionAuth
+
+from ledger import errors as money
+from ledger.api import credits_router, ledger_router
+from neoapex import problems
+from studio import errors as studio
+from studio import tokens
+from studio.api import router as studio_router
+from studio.models import User
+
+logger = logging.getLogger(__name__)
+
+
+class PersonalToken(HttpBearer):
+    """`Authorization: Bearer nxa_…`. A program with a token needs no CSRF cookie: nobody's browser sends it by itself."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> User | None:
+        person = tokens.person_of(token)
+        if person is not None:
+            request.user = person
+        return person
+
+
+class Session(SessionAuth):
+    """The browser's session, with CSRF protection on everything that writes."""
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> User | None:  # noqa: ARG002
+        return request.user if isinstance(request.user, User) and request.user.is_active else None
+
+
+api = NinjaAPI(
+    title="Neo-Apex",
+    version="1",
+    description="Make songs with Sonauto v2, with a budget that holds.",
+    auth=[PersonalToken(), Session(csrf=True)],
+    urls_namespace="api",
+)
+api.add_router("", studio_router)
+api.add_router("/credits", credits_router)
+api.add_router("/ledger", ledger_router)
+
+# What each error is over HTTP. The domain knows no HTTP; a test walks the subclasses and demands a line for each.
+STATUSES: Mapping[type[Exception], int] = {
+    studio.StudioError: 422,
+    studio.NotFound: 404,
+    studio.InvalidInput: 422,
+    studio.InvalidIdempotencyKey: 422,
+    studio.IdempotencyConflict: 409,
+    studio.AlreadyFinal: 409,
+    studio.TrackNotReady: 409,
+    studio.StaleTransition: 409,
+    studio.TooManyWaiting: 429,
+    money.LedgerError: 422,
+    money.InsufficientBudget: 402,
+    money.BudgetFrozen: 403,
+    money.ReferenceConflict: 409,
+}
+
+
+def status_of(error: Exception) -> int:
+    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+
+
+def domain_error(request: HttpRequest, error: Any) -> HttpResponse:
+    more: dict[str, object] = {}
+    if isinstance(error, studio.InvalidInput):
+        more["problems"] = [
+            {"field": p.field, "code": p.code, "message": str(p.message), "hint": str(p.hint)} for p in error.problems
+        ]
+    retry_after = getattr(error, "retry_after_seconds", None)
+    body = problems.problem(error.code, str(error.message), str(error.hint), retry_after=retry_after, **more)
+    return problems.answer(request, status_of(error), body)
+
+
+def invalid_request(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    """ninja's own look at parameters and bodies, in our shape. What was sent is not repeated."""
+    found = [
+        {"field": ".".join(str(part) for part in item["loc"][1:]) or None, "code": item["type"], "message": item["msg"], "hint": ""}
+        for item in error.errors
+    ]
+    first = found[0] if found else {"field": None, "message": _("The request can't be read.")}
+    message = f"{first['field']}: {first['message']}" if first["field"] else str(first["message"])
+    body = problems.problem("invalid_input", message, _("See /api/docs for what is taken here."), problems=found)
+    return problems.answer(request, 422, body)
+
+
+def http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    if error.status_code == 400:
+        text = problems.problem("invalid_json", _("The body is no JSON object."), _("Send one JSON object in UTF-8."))
+        return problems.answer(request, 422, text)
+    if error.status_code == 403:
+        # The only thing that ninja forbids by itself is a write by session without the token of the page.
+        return problems.csrf_failure(request, str(error))
+    code = {415: "unsupported_media_type"}.get(error.status_code, "http_error")
+    return problems.answer(request, error.status_code, problems.problem(code, str(error)))
+
+
+def unauthenticated(request: HttpRequest, error: AuthenticationError) -> HttpResponse:  # noqa: ARG001
+    hint = _("Log in, or send a personal token as `Authorization: Bearer …`.")
+    response = problems.answer(request, 401, problems.problem("unauthenticated", _("Who are you?"), hint))
+    response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:  # noqa: ARG001
+    return problems.too_large(request)
+
+
+def gone(request: HttpRequest, error: Http404) -> HttpResponse:
+    return problems.not_found(request, error)
+
+
+def unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
+    logger.exception("unexpected error", exc_info=error)
+    return problems.server_error(request)
+
+
+api.exception_handler(studio.StudioError)(domain_error)
+api.exception_handler(money.LedgerError)(domain_error)
+api.exception_handler(ValidationError)(invalid_request)
+api.exception_handler(HttpError)(http_error)
+api.exception_handler(AuthenticationError)(unauthenticated)
+api.exception_handler(RequestDataTooBig)(too_large)
+api.exception_handler(Http404)(gone)
+api.exception_handler(Exception)(unexpected)
+
+
+def balance_as_before(request: HttpRequest) -> HttpResponse:
+    """`/credits/balance`, where programs of old look for it: the same answer as `/api/credits/balance`."""
+    answer: HttpResponse = resolve(reverse("api:balance")).func(request)
+    return answer

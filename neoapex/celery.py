@@ -1,0 +1,13 @@
+"""The Celery app. Its messages are doorbells: what there is to do stands in the database."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "neoapex.settings")
+
+app = Celery("neoapex")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+# Threads of the web process ring too, so it must be the app of every thread and not only of the one that imported it.
+app.set_default()

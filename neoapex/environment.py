@@ -1,0 +1,98 @@
+"""Typed readers for the environment: each either gives a good value or says in one sentence which variable is wrong."""
+
+import json
+import os
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from environ import FileAwareEnv
+
+env = FileAwareEnv()
+
+ENVIRONMENT_FILE = "environment.json"
+
+
+def adopt_running_studio(home: Path) -> None:
+    """Take database, broker and fal settings from a studio that runs from `home`, so that commands work beside it.
+
+    What the environment already says wins.
+    """
+    path = home / ENVIRONMENT_FILE
+    if "DATABASE_URL" in os.environ or "DATABASE_URL_FILE" in os.environ or not path.exists():
+        return
+    for name, value in json.loads(path.read_text()).items():
+        os.environ.setdefault(name, value)
+
+
+def text(name: str, default: str | None = None, *, hint: str = "") -> str:
+    """The variable, or what the file named by `<name>_FILE` holds; without a default it must be there.
+
+    :raises ImproperlyConfigured: naming the variable and what to do.
+    """
+    value = str(env.str(name, default="")).strip()
+    if value:
+        return value
+    if default is None:
+        raise ImproperlyConfigured(f"{name} (or {name}_FILE) is not set. {hint}".strip())
+    return default
+
+
+def whole_number(name: str, default: int, *, at_least: int = 0) -> int:
+    raw = text(name, str(default))
+    try:
+        value = int(raw)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {raw!r}.") from None
+    if value < at_least:
+        raise ImproperlyConfigured(f"{name} must be at least {at_least}, not {value}.")
+    return value
+
+
+def dollars_as_micros(name: str, default: str) -> int:
+    """An amount like 10.00 as millionths of a dollar; at most six decimals, never negative."""
+    raw = text(name, default)
+    whole, _, fraction = raw.partition(".")
+    if not (whole.isascii() and whole.isdigit() and len(whole) <= 9) or (
+        fraction and not (fraction.isascii() and fraction.isdigit() and len(fraction) <= 6)
+    ):
+        raise ImproperlyConfigured(f"{name} must be an amount in dollars like 10.00, not {raw!r}.")
+    return int(whole) * 1_000_000 + int((fraction or "0").ljust(6, "0"))
+
+
+def one_of(name: str, default: str, choices: tuple[str, ...]) -> str:
+    value = text(name, default)
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+    return value
+
+
+def switch(name: str, *, default: bool) -> bool:
+    return one_of(name, "on" if default else "off", ("on", "off")) == "on"
+
+
+def names(name: str, default: str) -> list[str]:
+    return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def is_loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return host is not None and ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def url(name: str, default: str, *, embedded: bool) -> str:
+    """A base URL without a trailing slash: https, or in embedded mode http to this machine. Empty stays empty."""
+    value = text(name, default).rstrip("/")
+    if not value:
+        return value
+    parts = urlsplit(value)
+    if parts.username or parts.query or parts.fragment or not parts.hostname:
+        raise ImproperlyConfigured(f"{name} must be a plain base URL, not {value!r}.")
+    if parts.scheme == "https" or (parts.scheme == "http" and embedded and is_loopback(parts.hostname)):
+        return value
+    raise ImproperlyConfigured(f"{name} must be an https URL (http only to this machine, in embedded mode): {value!r}.")

@@ -1,0 +1,54 @@
+"""Is the process alive, and is every part that it needs within reach."""
+
+import logging
+import secrets
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+from redis.exceptions import RedisError
+
+from neoapex import problems
+from studio import live
+
+logger = logging.getLogger(__name__)
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+    return JsonResponse({"alive": True})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 where database, Redis and storage answer; else 503 that names those which don't."""
+    checks = {"database": _database, "redis": _redis, "storage": _storage}
+    missing = []
+    for name, check in checks.items():
+        try:
+            check()
+        except (DatabaseError, RedisError, OSError) as error:
+            logger.warning("not ready", extra={"part": name, "error": type(error).__name__})
+            missing.append(name)
+    if not missing:
+        return JsonResponse({"ready": True, "parts": dict.fromkeys(checks, True)})
+    message = _("Not within reach: %s.") % ", ".join(missing)
+    body = problems.problem("not_ready", message, _("Try again in a moment."), retry_after=5, missing=missing)
+    return problems.answer(request, 503, body)
+
+
+def _database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _redis() -> None:
+    live.connection().ping()
+
+
+def _storage() -> None:
+    key = default_storage.save(f"health/{secrets.token_hex(8)}", ContentFile(b"ok"))
+    default_storage.delete(key)

@@ -1,0 +1,279 @@
+"""Every setting of the studio, read once from the environment; a wrong one stops the process with its name."""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django_guid.integrations import CeleryIntegration
+
+from neoapex import environment as read
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Where we run ----------------------------------------------------------------------------------------------------
+
+NEOAPEX_ENV = read.one_of("NEOAPEX_ENV", "embedded", ("embedded", "production"))
+EMBEDDED = NEOAPEX_ENV == "embedded"
+NEOAPEX_HOME = Path(read.text("NEOAPEX_HOME", str(BASE_DIR / ".neoapex"))).expanduser().resolve()
+if EMBEDDED:
+    read.adopt_running_studio(NEOAPEX_HOME)
+NEOAPEX_PORT = read.whole_number("NEOAPEX_PORT", 8000, at_least=1)
+NEOAPEX_PUBLIC_URL = read.url("NEOAPEX_PUBLIC_URL", "", embedded=EMBEDDED)
+
+DEBUG = False
+SECRET_KEY = read.text("SECRET_KEY", None if not EMBEDDED else "embedded-commands-outside-a-studio", hint="Any long random text.")
+ALLOWED_HOSTS = read.names("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]" if EMBEDDED else "")
+if not EMBEDDED and not ALLOWED_HOSTS:
+    raise ImproperlyConfigured("ALLOWED_HOSTS is not set. Name the hosts that people reach the studio by.")
+if not EMBEDDED and not NEOAPEX_PUBLIC_URL:
+    raise ImproperlyConfigured("NEOAPEX_PUBLIC_URL is not set. fal calls back to it; give the https URL of the studio.")
+
+# --- fal -------------------------------------------------------------------------------------------------------------
+
+FAL_KEY = read.text("FAL_KEY", "" if EMBEDDED else None, hint="Make a key in fal's dashboard; production needs it to start.")
+NEOAPEX_FAL_QUEUE_URL = read.url("NEOAPEX_FAL_QUEUE_URL", "https://queue.fal.run", embedded=EMBEDDED)
+NEOAPEX_FAL_REST_URL = read.url("NEOAPEX_FAL_REST_URL", "https://rest.fal.ai", embedded=EMBEDDED)
+NEOAPEX_FAL_API_URL = read.url("NEOAPEX_FAL_API_URL", "https://api.fal.ai/v1", embedded=EMBEDDED)
+NEOAPEX_FAL_CDN_URL = read.url("NEOAPEX_FAL_CDN_URL", "https://v3.fal.media", embedded=EMBEDDED)
+NEOAPEX_FAL_JWKS_URL = read.url("NEOAPEX_FAL_JWKS_URL", "https://rest.fal.ai/.well-known/jwks.json", embedded=EMBEDDED)
+NEOAPEX_FAL_USER_ID = read.text("NEOAPEX_FAL_USER_ID", "")
+NEOAPEX_WEBHOOK_SCHEME = read.one_of("NEOAPEX_WEBHOOK_SCHEME", "ed25519", ("ed25519",))
+# Without an address that fal can reach, outcomes are fetched by asking.
+SETTLE_BY_POLLING = not NEOAPEX_PUBLIC_URL
+
+NEOAPEX_SWEEP_AFTER = read.whole_number("NEOAPEX_SWEEP_AFTER", 300, at_least=1)
+NEOAPEX_LOST_AFTER = read.whole_number("NEOAPEX_LOST_AFTER", 1800, at_least=1)
+NEOAPEX_LOST_RELEASE = read.whole_number("NEOAPEX_LOST_RELEASE", 86_400, at_least=1)
+NEOAPEX_QUEUE_TIMEOUT = read.whole_number("NEOAPEX_QUEUE_TIMEOUT", 3600, at_least=1)
+NEOAPEX_FAL_SLOTS = read.whole_number("NEOAPEX_FAL_SLOTS", 2, at_least=1)
+NEOAPEX_USER_SLOTS = read.whole_number("NEOAPEX_USER_SLOTS", 2, at_least=1)
+NEOAPEX_USER_WAITING = read.whole_number("NEOAPEX_USER_WAITING", 20, at_least=1)
+
+# --- Money and media -------------------------------------------------------------------------------------------------
+
+NEOAPEX_MONTHLY_BUDGET = read.dollars_as_micros("NEOAPEX_MONTHLY_BUDGET", "10.00")
+NEOAPEX_MEDIA_HOSTS = read.names("NEOAPEX_MEDIA_HOSTS", "fal.media,v3.fal.media,v3b.fal.media,cdn.sonauto.ai")
+NEOAPEX_MEDIA_MAX_BYTES = read.whole_number("NEOAPEX_MEDIA_MAX_BYTES", 2 * 1024**3, at_least=1)
+STORAGES = {
+    "default": {"BACKEND": "studio.media.storage.MediaStorage", "OPTIONS": {"location": str(NEOAPEX_HOME / "media")}},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- Database, broker, cache -----------------------------------------------------------------------------------------
+
+DATABASE_URL = read.text(
+    "DATABASE_URL",
+    hint=(
+        f"No studio runs from {NEOAPEX_HOME}: start one with `make studio`, or name a PostgreSQL."
+        if EMBEDDED
+        else "Name a PostgreSQL, as in postgres://user:password@host/name."
+    ),
+)
+DATABASES = {"default": read.env.db_url_config(DATABASE_URL)}
+if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+    raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL: no other database is supported.")
+DATABASES["default"] |= {
+    "CONN_MAX_AGE": 60,
+    "CONN_HEALTH_CHECKS": True,
+    "OPTIONS": {"connect_timeout": 5, "options": "-c statement_timeout=30000 -c lock_timeout=10000"},
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = read.text("REDIS_URL", hint="Name a Redis, as in redis://host:6379/0.")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "neoapex",
+        "OPTIONS": {"socket_timeout": 5, "socket_connect_timeout": 5},
+    }
+}
+
+# The row in the database is the queue; Celery only rings. These values make a killed worker's message come back in
+# seconds, where the defaults lose it or take minutes.
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_TIME_LIMIT = 900
+CELERY_TASK_SOFT_TIME_LIMIT = 840
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {
+    "studio.ingest": {"queue": "media"},
+    "studio.dispatch": {"queue": "fal"},
+    "studio.cancel_at_fal": {"queue": "fal"},
+    "studio.look": {"queue": "fal"},
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 1200,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 30,
+}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "studio.sweep", "schedule": timedelta(seconds=min(NEOAPEX_SWEEP_AFTER, 15)), "options": {"expires": 60}},
+    "look": {"task": "studio.look", "schedule": timedelta(seconds=3), "options": {"expires": 10}},
+    "deliveries": {"task": "webhooks.process_waiting", "schedule": timedelta(seconds=15), "options": {"expires": 60}},
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(NEOAPEX_HOME / "beat-schedule")
+
+# --- Django ----------------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "neoapex",
+    "studio",
+    "ledger",
+    "webhooks",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "csp",
+    "django_guid",
+    "django_htmx",
+    "ninja",
+]
+MIDDLEWARE = [
+    "django_guid.middleware.guid_middleware",
+    "neoapex.problems.StructuredErrors",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "neoapex.urls"
+WSGI_APPLICATION = "neoapex.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+                "studio.views.context.budget_line",
+            ]
+        },
+    }
+]
+LANGUAGE_CODE = "en"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "/static/"
+STATIC_ROOT = NEOAPEX_HOME / "static" if EMBEDDED else BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [
+    BASE_DIR / "static",
+    ("npm/wavesurfer", BASE_DIR / "node_modules" / "wavesurfer.js" / "dist"),
+]
+# Nothing that a person types into the studio is near this size: the longest lyrics are 10,000 characters.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+
+# --- People ----------------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "studio.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+if EMBEDDED:
+    AUTHENTICATION_BACKENDS.append("sesame.backends.ModelBackend")
+SESAME_ONE_TIME = True
+SESAME_MAX_AGE = timedelta(days=1)
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+# The organisation pays fal's bill, so in production an admin makes the accounts unless it is opened on purpose.
+NEOAPEX_SIGNUP = read.switch("NEOAPEX_SIGNUP", default=EMBEDDED)
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "neoapex.accounts.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none" if EMBEDDED else "mandatory"
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "5/5m/key,20/m/ip"}
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+EMAIL_CONFIG = read.env.email_url_config(read.text("EMAIL_URL", "consolemail://" if EMBEDDED else None, hint="As in smtp+tls://user:password@host:587."))
+vars().update(EMAIL_CONFIG)
+
+# --- Security --------------------------------------------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF, "data:"],
+        "media-src": [SELF, "blob:"],
+        "connect-src": [SELF],
+        "font-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not EMBEDDED
+SESSION_COOKIE_NAME = "neoapex_session"
+CSRF_COOKIE_NAME = "neoapex_csrf"
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 0 if EMBEDDED else 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not EMBEDDED
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "neoapex.problems.csrf_failure"
+if read.switch("NEOAPEX_BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# --- Logs ------------------------------------------------------------------------------------------------------------
+
+DJANGO_GUID = {
+    "GUID_HEADER_NAME": "X-Request-Id",
+    "VALIDATE_GUID": True,
+    "RETURN_HEADER": True,
+    "EXPOSE_HEADER": False,
+    "INTEGRATIONS": [CeleryIntegration(use_django_logging=False, log_parent=False)],
+}
+# Commands answer on standard output, so their logs go to standard error; servers log where logs are collected.
+LOG_STREAM = sys.stderr if Path(sys.argv[0]).name == "manage.py" else sys.stdout
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "django_guid.log_filters.CorrelationId", "correlation_id_field": "request_id"}},
+    "formatters": {"json": {"()": "neoapex.logs.JsonLines"}},
+    "handlers": {"lines": {"class": "logging.StreamHandler", "stream": LOG_STREAM, "formatter": "json", "filters": ["request_id"]}},
+    "root": {"handlers": ["lines"], "level": "INFO"},
+    "loggers": {
+        "django_guid": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "celery": {"level": "INFO"},
+        "django.server": {"level": "WARNING", "propagate": True},
+    },
+}

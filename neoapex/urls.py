@@ -1,0 +1,28 @@
+"""Every address of the studio."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from neoapex import health, problems
+from neoapex.api import api, balance_as_before
+
+handler400 = problems.bad_request
+handler403 = problems.forbidden
+handler404 = problems.not_found
+handler500 = problems.server_error
+
+admin.site.site_header = admin.site.site_title = "Neo-Apex"
+admin.site.index_title = "Administration"
+
+urlpatterns = [
+    path("api/", api.urls),
+    path("credits/balance", balance_as_before),
+    path("", include("webhooks.urls")),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("admin/login/", RedirectView.as_view(pattern_name="account_login", query_string=True)),
+    path("admin/", admin.site.urls),
+    path("accounts/", include("allauth.account.urls")),
+    path("", include("studio.urls")),
+]

@@ -1,0 +1,72 @@
+"""The simulator's own pages under /_sim: the bill, the moods, the keys, and what was asked and delivered."""
+
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from simulator.moods import Mood
+from simulator.simulation import Simulation
+from simulator.store import StoredRequest
+
+
+def _simulation(request: Request) -> Simulation:
+    simulation: Simulation = request.app.state.simulation
+    return simulation
+
+
+async def bill(request: Request) -> Response:
+    lines = _simulation(request).store.bill()
+    entries = [{name: line[name] for name in ("request_id", "endpoint_id", "cost_micros")} for line in lines]
+    return JSONResponse({"requests": entries, "total_micros": sum(line["cost_micros"] for line in lines)})
+
+
+async def moods(request: Request) -> Response:
+    """POST adds one mood, DELETE clears them all; every answer lists what is left."""
+    store = _simulation(request).store
+    if request.method == "POST":
+        try:
+            store.add_mood(Mood.model_validate_json(await request.body()))
+        except ValidationError as error:
+            return JSONResponse({"detail": error.errors(include_url=False, include_context=False)}, 422)
+    if request.method == "DELETE":
+        store.clear_moods()
+    left = [mood.model_dump(exclude_defaults=True) | {"next": mood.next} for mood in store.moods()]
+    return JSONResponse({"moods": left})
+
+
+async def rotate_keys(request: Request) -> Response:
+    """`?keep=1` goes on publishing the old keys; without it they are withdrawn at once."""
+    keyring = _simulation(request).keyring
+    keyring.rotate("add" if request.query_params.get("keep") == "1" else "replace")
+    return JSONResponse(keyring.jwks())
+
+
+async def requests(request: Request) -> Response:
+    """Every request that was accepted, billed or not."""
+
+    def entry(stored: StoredRequest) -> dict[str, Any]:
+        names = ("request_id", "endpoint_id", "arguments", "webhook_url", "status", "cancel_requested", "submitted_at")
+        return {name: getattr(stored, name) for name in names}
+
+    return JSONResponse({"requests": [entry(stored) for stored in _simulation(request).store.requests()]})
+
+
+async def deliveries(request: Request) -> Response:
+    """Every webhook delivery with what each try was answered; `pending` ones will be tried again."""
+    entries = [
+        {"request_id": item.request_id, "url": item.url, "answers": item.answers, "pending": item.next_at is not None}
+        for item in _simulation(request).store.deliveries()
+    ]
+    return JSONResponse({"deliveries": entries})
+
+
+ROUTES = [
+    Route("/_sim/bill", bill, methods=["GET"]),
+    Route("/_sim/moods", moods, methods=["GET", "POST", "DELETE"]),
+    Route("/_sim/keys/rotate", rotate_keys, methods=["POST"]),
+    Route("/_sim/requests", requests, methods=["GET"]),
+    Route("/_sim/deliveries", deliveries, methods=["GET"]),
+]

@@ -1,0 +1,101 @@
+"""fal's platform API as far as a studio needs it: models, prices, billing events, addresses, and the JWKS."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from simulator.answers import detail, fal_call
+from simulator.inputs import ENDPOINTS
+from simulator.moods import Mood
+from simulator.outcomes import UNIT_MICROS
+from simulator.simulation import Simulation
+
+UNIT_PRICE = UNIT_MICROS / 1_000_000
+MAX_IDS = 50
+
+
+def _page(name: str, entries: list[dict[str, Any]]) -> Response:
+    return JSONResponse({name: entries, "next_cursor": None, "has_more": False})
+
+
+def _asked(request: Request, name: str) -> list[str]:
+    """A parameter may be repeated, or hold several values between commas."""
+    return [value for given in request.query_params.getlist(name) for value in given.split(",") if value]
+
+
+def _endpoint_ids(request: Request) -> list[str]:
+    asked = _asked(request, "endpoint_id")
+    return [endpoint_id for endpoint_id in ENDPOINTS if not asked or endpoint_id in asked]
+
+
+async def models(request: Request, simulation: Simulation, _mood: Mood) -> Response:
+    def entry(endpoint_id: str) -> dict[str, Any]:
+        metadata = {
+            "display_name": f"Sonauto V2 {endpoint_id.rsplit('/', 1)[-1]}",
+            "category": "audio-to-audio" if endpoint_id.endswith("extend") else "text-to-audio",
+            "description": "A song, made by the simulator.",
+            "status": "deprecated" if endpoint_id in simulation.config.retired else "active",
+        }
+        return {"endpoint_id": endpoint_id, "metadata": metadata}
+
+    return _page("models", [entry(endpoint_id) for endpoint_id in _endpoint_ids(request)])
+
+
+async def pricing(request: Request, _simulation: Simulation, _mood: Mood) -> Response:
+    asked = _asked(request, "endpoint_id")
+    if not 1 <= len(asked) <= MAX_IDS:
+        return detail(400, "endpoint_id must be given 1 to 50 times", error_type="bad_request")
+    price = {"unit_price": UNIT_PRICE, "unit": "generations", "currency": "USD"}
+    return _page("prices", [{"endpoint_id": endpoint_id, **price} for endpoint_id in _endpoint_ids(request)])
+
+
+async def estimate(request: Request, _simulation: Simulation, _mood: Mood) -> Response:
+    wanted = await request.json()
+    amounts = [entry.get("unit_quantity", entry.get("call_quantity", 0)) for entry in wanted["endpoints"].values()]
+    total = round(sum(amounts) * UNIT_MICROS) / 1_000_000
+    return JSONResponse({"estimate_type": wanted["estimate_type"], "total_cost": total, "currency": "USD"})
+
+
+async def billing_events(request: Request, simulation: Simulation, _mood: Mood) -> Response:
+    asked = _asked(request, "request_id")
+    if len(asked) > MAX_IDS:
+        return detail(400, "at most 50 request ids", error_type="bad_request")
+    lines = [line for line in simulation.store.bill() if not asked or line["request_id"] in asked]
+    return _page("billing_events", [_billing_event(line) for line in lines])
+
+
+def _billing_event(line: dict[str, Any]) -> dict[str, Any]:
+    cost = line["cost_micros"] / 1_000_000
+    return {
+        "request_id": line["request_id"],
+        "endpoint_id": line["endpoint_id"],
+        "timestamp": datetime.fromtimestamp(line["billed_at"], UTC).isoformat(),
+        "output_units": line["units"],
+        "unit_price": UNIT_PRICE,
+        "percent_discount": 0,
+        "cost_subtotal": cost,
+        "cost_discount": 0.0,
+        "cost_total": cost,
+        "cost_estimate_nano_usd": line["cost_micros"] * 1000,
+    }
+
+
+async def meta(_request: Request, _simulation: Simulation, _mood: Mood) -> Response:
+    return JSONResponse({"webhook_ip_ranges": ["127.0.0.1/32", "::1/128"]})
+
+
+async def jwks(_request: Request, simulation: Simulation, _mood: Mood) -> Response:
+    return JSONResponse(simulation.keyring.jwks())
+
+
+ROUTES = [
+    Route("/.well-known/jwks.json", fal_call("jwks", jwks, public=True), methods=["GET"]),
+    Route("/v1/meta", fal_call("platform", meta, public=True), methods=["GET"]),
+    Route("/v1/models", fal_call("platform", models, public=True), methods=["GET"]),
+    Route("/v1/models/pricing", fal_call("platform", pricing), methods=["GET"]),
+    Route("/v1/models/pricing/estimate", fal_call("platform", estimate), methods=["POST"]),
+    Route("/v1/models/billing-events", fal_call("platform", billing_events), methods=["GET"]),
+]

@@ -1,0 +1,137 @@
+"""The studio over HTTP for programs: parse, one call into the domain, present."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from ninja import Header, Query, Router
+from ninja.errors import HttpError
+
+from studio import generations, queries, tags, tracks
+from studio.errors import InvalidInput, Problem
+from studio.media import waveforms
+from studio.media.ranges import ranged_response
+from studio.models import User
+from studio.schemas import (
+    CancelOut,
+    ErrorOut,
+    GenerationOut,
+    GenerationsOut,
+    QuoteOut,
+    TagOut,
+    TagsOut,
+)
+from studio.states import GenerationState
+
+router = Router()
+
+AUDIO_TYPES = {"wav": "audio/wav", "flac": "audio/flac", "mp3": "audio/mpeg", "ogg": "audio/ogg", "m4a": "audio/mp4"}
+
+
+def person_of(request: HttpRequest) -> User:
+    assert isinstance(request.user, User), "the API object lets nobody in without a person"  # noqa: S101
+    return request.user
+
+
+def body_of(request: HttpRequest) -> tuple[str, dict[str, Any]]:
+    """The endpoint that is asked for and its inputs, unjudged: the endpoint's own schema judges them."""
+    if request.content_type != "application/json":
+        raise HttpError(415, "Send JSON, as `Content-Type: application/json`.")
+    try:
+        body = json.loads(request.body)
+    except (ValueError, RecursionError):
+        raise HttpError(400, "no JSON") from None
+    if not isinstance(body, dict):
+        raise HttpError(400, "no object")
+    endpoint = body.pop("endpoint", "text-to-music")
+    if not isinstance(endpoint, str):
+        raise InvalidInput([Problem("invalid_endpoint", "The endpoint is a name, like text-to-music.", field="endpoint")])
+    return endpoint, body
+
+
+@router.post("/quotes", response={200: QuoteOut, 401: ErrorOut, 415: ErrorOut, 422: ErrorOut}, tags=["songs"])
+def make_quote(request: HttpRequest) -> QuoteOut:
+    """What a song would cost, what is left, and every reason why it can't start. Nothing is written."""
+    endpoint, inputs = body_of(request)
+    return QuoteOut.of(generations.quote(person=person_of(request), endpoint=endpoint, inputs=inputs))
+
+
+@router.post(
+    "/generations",
+    response={200: GenerationOut, 201: GenerationOut, 401: ErrorOut, 402: ErrorOut, 403: ErrorOut, 409: ErrorOut, 422: ErrorOut, 429: ErrorOut},
+    tags=["songs"],
+)
+def start_generation(request: HttpRequest, idempotency_key: str | None = Header(None)) -> tuple[int, GenerationOut]:
+    """Ask for a song. The same Idempotency-Key again gives the same generation with 200."""
+    endpoint, inputs = body_of(request)
+    person = person_of(request)
+    generation, new = generations.start_once(
+        person=person, endpoint=endpoint, inputs=inputs, idempotency_key=idempotency_key
+    )
+    return 201 if new else 200, GenerationOut.of(queries.card(person, generation.pk))
+
+
+@router.get("/generations", response={200: GenerationsOut, 401: ErrorOut}, tags=["songs"])
+def list_generations(
+    request: HttpRequest, state: GenerationState | None = None, cursor: str | None = None, limit: int = Query(20, ge=1, le=100)
+) -> GenerationsOut:
+    """One's own generations, newest first. The timeline is left out here."""
+    page = queries.feed(person_of(request), before=cursor, limit=limit, state=state)
+    items = [GenerationOut.of(card, timeline=False) for card in page.cards]
+    return GenerationsOut(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/generations/{generation_id}", response={200: GenerationOut, 401: ErrorOut, 404: ErrorOut}, tags=["songs"])
+def read_generation(request: HttpRequest, generation_id: UUID) -> GenerationOut:
+    return GenerationOut.of(queries.card(person_of(request), generation_id))
+
+
+@router.post(
+    "/generations/{generation_id}/cancel", response={200: CancelOut, 401: ErrorOut, 404: ErrorOut, 409: ErrorOut}, tags=["songs"]
+)
+def cancel_generation(request: HttpRequest, generation_id: UUID) -> CancelOut:
+    """Out of line at once while it waits; afterwards a wish that fal may or may not grant."""
+    generation = generations.cancel(person=person_of(request), generation_id=generation_id)
+    return CancelOut(state=generation.state, cancel_requested=generation.cancel_requested_at is not None)
+
+
+@router.get("/tracks/{track_id}/preview", response={200: None, 206: None, 404: ErrorOut, 409: ErrorOut}, tags=["media"])
+def preview(request: HttpRequest, track_id: UUID) -> HttpResponse:
+    """The MP3 that the player plays, with Range."""
+    track = tracks.own_ready(person_of(request), track_id)
+    return ranged_response(request, track.preview_key, "audio/mpeg", tracks.file_name(track, "mp3"), as_attachment=False)
+
+
+@router.get("/tracks/{track_id}/peaks", response={200: None, 404: ErrorOut, 409: ErrorOut}, tags=["media"])
+def read_peaks(request: HttpRequest, track_id: UUID, format: str = "dat") -> HttpResponse:  # noqa: A002
+    """The waveform in audiowaveform's binary format, or its JSON with `?format=json`."""
+    track = tracks.own_ready(person_of(request), track_id)
+    if format == "json":
+        response: HttpResponse = JsonResponse(waveforms.as_json(track.peaks_key))
+        response["Cache-Control"] = "private, max-age=86400, immutable"
+        return response
+    return ranged_response(
+        request, track.peaks_key, "application/octet-stream", tracks.file_name(track, "dat"), as_attachment=False
+    )
+
+
+@router.get("/tracks/{track_id}/master", response={200: None, 206: None, 404: ErrorOut, 409: ErrorOut}, tags=["media"])
+def master(request: HttpRequest, track_id: UUID) -> HttpResponse:
+    """The master as fal made it, as a download."""
+    track = tracks.own_ready(person_of(request), track_id)
+    name = tracks.file_name(track, track.master_format)
+    content_type = AUDIO_TYPES.get(track.master_format, "application/octet-stream")
+    return ranged_response(request, track.master_key, content_type, name, as_attachment=True)
+
+
+@router.get("/tags", response={200: TagsOut, 401: ErrorOut}, tags=["tags"])
+def list_tags(
+    request: HttpRequest,  # noqa: ARG001
+    q: str = "",
+    group: str | None = None,
+    limit: int = Query(12, ge=1, le=100),
+) -> TagsOut:
+    """Tags that fit what has been typed, popular ones first."""
+    found = tags.search(q[:100], limit, group)
+    return TagsOut(tags=[TagOut(name=tag.name, group=tag.group) for tag in found])

@@ -1,0 +1,8 @@
+"""Registers the studio app."""
+
+from django.apps import AppConfig
+
+
+class StudioConfig(AppConfig):
+    name = "studio"
+    verbose_name = "Studio"

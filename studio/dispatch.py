@@ -1,0 +1,130 @@
+"""Which waiting generation goes to fal next, and what its answer means."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Count, Max, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from studio import doorbell, endpoints, generations, transitions
+from studio.errors import StaleTransition
+from studio.fal.client import from_settings
+from studio.fal.errors import Ambiguous, FalError, NotAccepted
+from studio.fal.resilience import MAX_TRIES, wait_seconds
+from studio.models import Generation, User
+from studio.states import GenerationState as State
+
+logger = logging.getLogger(__name__)
+
+# Any number, the same in every process: whoever holds this lock is the only one who counts slots.
+SLOTS_LOCK = 7_301_001
+FIRST_LOOK = timedelta(seconds=3)
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def dispatch() -> int:
+    """Send what fits into free slots; returns how many were sent. Bounded by the number of slots, so that a task ends."""
+    sent = 0
+    while sent < settings.NEOAPEX_FAL_SLOTS and (generation := claim_next()) is not None:
+        submit(generation)
+        sent += 1
+    return sent
+
+
+def claim_next() -> Generation | None:
+    """Move the generation whose turn it is to SUBMITTED, committed before anything is sent; None where there is no slot.
+
+    People take turns: whoever has the fewest at fal, then whoever was served longest ago; within one, first come first served.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SLOTS_LOCK])
+        if Generation.objects.in_slot().count() >= settings.NEOAPEX_FAL_SLOTS:
+            return None
+        generation = _next_in_line()
+        if generation is None:
+            return None
+        transitions.advance(
+            generation,
+            State.SUBMITTED,
+            submit_started_at=Now(),
+            last_sign_at=Now(),
+            attempts=generation.attempts + 1,
+        )
+        return generation
+
+
+def _next_in_line() -> Generation | None:
+    people = (
+        User.objects.filter(pk=OuterRef("person_id"))
+        .annotate(
+            at_fal=Count("generations", filter=Q(generations__state__in=(State.SUBMITTED, State.RUNNING))),
+            served_at=Max("generations__submit_started_at"),
+        )
+        .order_by()
+    )
+    return (
+        Generation.objects.waiting()
+        .filter(run_at__lte=Now())
+        .annotate(
+            at_fal=Subquery(people.values("at_fal")), served_at=Coalesce(Subquery(people.values("served_at")), LONG_AGO)
+        )
+        .filter(at_fal__lt=settings.NEOAPEX_USER_SLOTS)
+        .order_by("at_fal", "served_at", "created_at", "pk")
+        .first()
+    )
+
+
+def webhook_url(generation: Generation) -> str | None:
+    """Where fal reports. Our own id is in it, so that a callback finds its generation even if the submit's answer is lost."""
+    if not settings.NEOAPEX_PUBLIC_URL:
+        return None
+    return f"{settings.NEOAPEX_PUBLIC_URL}/webhooks/fal/{generation.pk}/"
+
+
+def submit(generation: Generation) -> None:
+    """POST a generation that was just claimed, once, and book what the answer means."""
+    endpoint = endpoints.get(generation.endpoint)
+    arguments = endpoint.input_schema.model_validate(generation.recipe).to_fal()
+    try:
+        submission = from_settings().submit(endpoint.fal_id, arguments, webhook_url=webhook_url(generation))
+    except NotAccepted as error:
+        _not_accepted(generation, error)
+    except Ambiguous as error:
+        # fal may have it. It is never sent again: its callback, or the sweep, will tell.
+        logger.warning("submit unclear", extra={"generation": str(generation.pk), "code": error.code})
+    except FalError as error:
+        _end(generation, error)
+    else:
+        accepted(generation, submission.request_id, submission.queue_position)
+
+
+def accepted(generation: Generation, request_id: str, queue_position: int | None) -> None:
+    """Note that fal has the generation, under which id, and when to have a first look."""
+    generations.adopt_request_id(generation, request_id)
+    transitions.mark_started(generation, queue_position=queue_position, look_at=timezone.now() + FIRST_LOOK)
+    generation.refresh_from_db()
+    if generation.cancel_requested_at is not None:
+        doorbell.ring("studio.cancel_at_fal", generation_id=str(generation.pk))
+
+
+def _not_accepted(generation: Generation, error: NotAccepted) -> None:
+    if generation.attempts >= MAX_TRIES:
+        _end(generation, error)
+        return
+    wait = wait_seconds(generation.attempts, error.retry_after_seconds)
+    try:
+        transitions.advance(generation, State.QUEUED, run_at=timezone.now() + timedelta(seconds=wait))
+    except StaleTransition:
+        logger.info("moved while it was refused", extra={"generation": str(generation.pk)})
+
+
+def _end(generation: Generation, error: FalError) -> None:
+    try:
+        generations.fail(generation, error)
+    except StaleTransition:
+        # A callback was faster than the answer; it has the last word.
+        logger.info("settled while it was refused", extra={"generation": str(generation.pk)})

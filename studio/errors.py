@@ -1,0 +1,91 @@
+"""What can go wrong in the studio, as classes with a stable code, a sentence for people and a hint."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with an input. `field` is None where it is about several."""
+
+    code: str
+    message: str
+    hint: str = ""
+    field: str | None = None
+
+
+class StudioError(Exception):
+    """The family of errors that a person can do something about."""
+
+    code = "studio_error"
+    message: str | Promise = _("That did not work.")
+    hint: str | Promise = ""
+
+    def __init__(self, message: str | Promise | None = None, hint: str | Promise | None = None) -> None:
+        if message is not None:
+            self.message = message
+        if hint is not None:
+            self.hint = hint
+        super().__init__(str(self.message))
+
+
+class NotFound(StudioError):
+    """Not there, or somebody else's: the two look the same from outside."""
+
+    code = "not_found"
+    message = _("There is nothing here that is yours.")
+    hint = _("Check the address, or look for it in your songs.")
+
+
+class InvalidInput(StudioError):
+    code = "invalid_input"
+    message = _("Some of the input can't be used.")
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = list(problems)
+        first = self.problems[0]
+        super().__init__(first.message, first.hint)
+        if len(self.problems) == 1:
+            self.code = first.code
+
+
+class TooManyWaiting(StudioError):
+    code = "too_many_waiting"
+    message = _("You have as many songs waiting as you may.")
+    hint = _("Wait until one of them is ready, or cancel one.")
+    retry_after_seconds = 30
+
+
+class IdempotencyConflict(StudioError):
+    code = "idempotency_conflict"
+    message = _("This Idempotency-Key was used for another request.")
+    hint = _("Use a new key for a new request.")
+
+
+class InvalidIdempotencyKey(StudioError):
+    code = "invalid_idempotency_key"
+    message = _("An Idempotency-Key is 1 to 255 visible ASCII characters or spaces.")
+
+
+class AlreadyFinal(StudioError):
+    code = "already_final"
+    message = _("This song is finished already, so it can't be cancelled.")
+    hint = _("Reload to see how it ended.")
+
+
+class TrackNotReady(StudioError):
+    code = "track_not_ready"
+    message = _("This track isn't ready yet.")
+    hint = _("It will play as soon as it has been saved.")
+
+
+class StaleTransition(StudioError):
+    """Somebody moved the row first: a lost race, not a bug."""
+
+    code = "stale_transition"
+
+    def __init__(self, came_from: str, to: str) -> None:
+        super().__init__(f"No way from {came_from} to {to} now.")

@@ -1,0 +1,151 @@
+"""The forms of the studio: they read what was typed; what is allowed is the domain's to say."""
+
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+
+class Mode(TextChoices):
+    """The four sets of inputs that fal takes. A switch between them makes the illegal ones unreachable."""
+
+    DESCRIBE = "describe", _("Describe it")
+    DESCRIBE_TAGS = "describe-tags", _("Describe + tags")
+    DESCRIBE_LYRICS = "describe-lyrics", _("Describe + my lyrics")
+    EXACT = "exact", _("Exact: tags + lyrics")
+
+
+TEXTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        Mode.DESCRIBE: frozenset({"prompt"}),
+        Mode.DESCRIBE_TAGS: frozenset({"prompt", "tags"}),
+        Mode.DESCRIBE_LYRICS: frozenset({"prompt", "lyrics"}),
+        Mode.EXACT: frozenset({"tags", "lyrics"}),
+    }
+)
+SETTINGS: Final = frozenset({"vibe_strength", "balance_strength", "bpm", "seed", "num_songs", "output_format"})
+FORMATS: Final = (("wav", "WAV"), ("flac", "FLAC"), ("mp3", "MP3"), ("ogg", "OGG"), ("m4a", "M4A"))
+DEFAULTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "mode": Mode.DESCRIBE.value,
+        "vibe_strength": "2.0",
+        "balance_strength": "0.7",
+        "num_songs": "1",
+        "output_format": "wav",
+    }
+)
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,9}(?:[.,][0-9]{0,9})?|[.,][0-9]{1,9})", re.ASCII)
+
+
+class Trouble(Protocol):
+    """One thing wrong with an input, as the domain names it."""
+
+    @property
+    def message(self) -> str: ...
+    @property
+    def hint(self) -> str: ...
+    @property
+    def field(self) -> str | None: ...
+
+
+class ComposerForm(forms.Form):
+    """A song to be made, always bound. All is text and nothing is required: no typed word is lost to a wrong one."""
+
+    mode = forms.CharField(required=False)
+    prompt = forms.CharField(required=False)
+    tags = forms.CharField(required=False)
+    lyrics = forms.CharField(required=False, strip=False)
+    vibe_strength = forms.CharField(required=False)
+    balance_strength = forms.CharField(required=False)
+    bpm = forms.CharField(required=False)
+    seed = forms.CharField(required=False)
+    num_songs = forms.CharField(required=False)
+    output_format = forms.CharField(required=False)
+    idempotency_key = forms.CharField(required=False)
+
+    def inputs(self) -> dict[str, object]:
+        """What is asked for in the names of `generations.start`: only the texts that the mode shows.
+
+        A number that is none stays text, so that the domain can say what is wrong with it.
+        """
+        typed = {name: self.data.get(name, "") for name in self.fields}
+        texts = TEXTS[self.chosen_mode]
+        asked: dict[str, object] = {
+            "prompt": typed["prompt"] if "prompt" in texts else None,
+            "tags": split_tags(typed["tags"]) if "tags" in texts else None,
+            "lyrics": typed["lyrics"] if "lyrics" in texts else None,
+            "bpm": _whole(typed["bpm"].strip()) or "auto",
+            "seed": typed["seed"].strip() or None,
+            "vibe_strength": _decimal(typed["vibe_strength"].strip()),
+            "balance_strength": _decimal(typed["balance_strength"].strip()),
+            "num_songs": _whole(typed["num_songs"].strip()),
+            "output_format": typed["output_format"].strip(),
+        }
+        return {name: value for name, value in asked.items() if value != ""}
+
+    @property
+    def chosen_mode(self) -> Mode:
+        typed = self.data.get("mode", "")
+        return Mode(typed) if typed in Mode.values else Mode.DESCRIBE
+
+    @property
+    def shown(self) -> frozenset[str]:
+        """The fields that are in sight."""
+        return TEXTS[self.chosen_mode] | SETTINGS
+
+    @property
+    def key(self) -> str | None:
+        return self.data.get("idempotency_key") or None
+
+    def refuse(self, problems: Iterable[Trouble]) -> None:
+        """Show each problem at its field, or above the button where its field is out of sight or there is none."""
+        self.full_clean()
+        for problem in problems:
+            name = (problem.field or "").partition(".")[0]
+            told = ValidationError(f"{problem.message} {problem.hint}".strip())
+            self.add_error(name if name in self.shown else None, told)
+
+
+def split_tags(text: str) -> list[str]:
+    """Tags as typed, by commas or lines; empty ones are none."""
+    return [tag.strip() for tag in re.split(r"[,\n]", text) if tag.strip()]
+
+
+def from_recipe(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """The composer filled so that it asks for the same song again."""
+    given = {name for name in ("prompt", "tags", "lyrics") if recipe.get(name) is not None}
+    mode = next((mode for mode, texts in TEXTS.items() if texts == given), Mode.DESCRIBE)
+    bpm = recipe.get("bpm")
+    return {
+        "mode": str(mode),
+        "prompt": recipe.get("prompt") or "",
+        "tags": ", ".join(recipe.get("tags") or []),
+        "lyrics": recipe.get("lyrics") or "",
+        "bpm": "" if bpm in {None, "auto"} else str(bpm),
+        **{
+            name: str(recipe[name])
+            for name in ("vibe_strength", "balance_strength", "seed", "num_songs", "output_format")
+            if recipe.get(name) is not None
+        },
+    }
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if _WHOLE.fullmatch(text) else text
+
+
+def _decimal(text: str) -> float | str:
+    return float(text.replace(",", ".")) if _DECIMAL.fullmatch(text) else text
+
+
+class TokenForm(forms.Form):
+    """A personal token to be made."""
+
+    name = forms.CharField(required=False, max_length=80)

@@ -1,0 +1,353 @@
+"""One generation from hold to charge or release: start, cancel, settle."""
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from pydantic import ValidationError
+
+from ledger import operations as ledger
+from ledger import queries as balances
+from ledger import quotas
+from ledger.errors import BudgetFrozen, InsufficientBudget, LedgerError
+from studio import doorbell, endpoints, pricing, transitions
+from studio.endpoints import Endpoint
+from studio.errors import (
+    AlreadyFinal,
+    IdempotencyConflict,
+    InvalidIdempotencyKey,
+    InvalidInput,
+    NotFound,
+    Problem,
+    StaleTransition,
+    StudioError,
+    TooManyWaiting,
+)
+from studio.fal.errors import FalError, GenerationFailed
+from studio.fal.schemas import SonautoOutput, explain
+from studio.models import Generation, IdempotencyKey, Track, User
+from studio.states import GenerationState as State
+from studio.states import TrackState, Whose
+
+IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+IDEMPOTENCY_KEPT = timedelta(hours=24)
+SEEDS = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a generation would cost, what is there, and every reason why it can't start. `cost_micros` is None for unusable input."""
+
+    cost_micros: int | None
+    available_micros: int
+    after_micros: int | None
+    reasons: list[Problem]
+
+
+def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote:
+    """The price and what stands in the way; nothing is written, and bad input is a reason rather than an error."""
+    balance = balances.balance(person)
+    available = balance.available_micros
+    try:
+        chosen = endpoints.get(endpoint)
+        recipe = _validated(chosen, inputs)
+    except StudioError as error:
+        problems = error.problems if isinstance(error, InvalidInput) else [Problem(error.code, str(error.message), str(error.hint))]
+        cost = _price_of_unusable(endpoint, inputs)
+        return Quote(cost, available, None if cost is None else available - cost, problems)
+    cost = pricing.price_micros(chosen.key, recipe.num_songs)
+    refusals: list[StudioError | LedgerError] = []
+    if _is_full(person):
+        refusals.append(TooManyWaiting())
+    if quotas.is_frozen(person):
+        refusals.append(BudgetFrozen())
+    elif available < cost:
+        refusals.append(
+            InsufficientBudget(available_micros=available, needed_micros=cost, resets_at=balance.resets_at)
+        )
+    reasons = [Problem(error.code, str(error.message), str(error.hint)) for error in refusals]
+    return Quote(cost, available, available - cost, reasons)
+
+
+def start(
+    *, person: User, endpoint: str = "text-to-music", inputs: Mapping[str, object], idempotency_key: str | None = None
+) -> Generation:
+    """Set the money aside and put the song in line.
+
+    :raises InvalidInput: with every problem found.
+    :raises TooManyWaiting: more than `NEOAPEX_USER_WAITING` are in line.
+    :raises LedgerError: the budget has not enough, or is frozen. In every case nothing is written and nothing held.
+    """
+    return start_once(person=person, endpoint=endpoint, inputs=inputs, idempotency_key=idempotency_key)[0]
+
+
+def start_once(
+    *, person: User, endpoint: str, inputs: Mapping[str, object], idempotency_key: str | None
+) -> tuple[Generation, bool]:
+    """As `start`, and whether it is new: a key that came with the same request before gives the same generation.
+
+    :raises IdempotencyConflict: the key came with another request.
+    """
+    if idempotency_key is not None and not IDEMPOTENCY_KEY.fullmatch(idempotency_key):
+        raise InvalidIdempotencyKey
+    chosen = endpoints.get(endpoint)
+    recipe = _validated(chosen, inputs)
+    with transaction.atomic():
+        # One start at a time for each person, so that counting and repeating can't race.
+        User.objects.select_for_update(no_key=True).only("pk").get(pk=person.pk)
+        digest = _body_digest(endpoint, inputs)
+        if idempotency_key is not None:
+            earlier = _started_with(person, idempotency_key, digest)
+            if earlier is not None:
+                return earlier, False
+        if _is_full(person):
+            raise TooManyWaiting
+        generation = _put_in_line(person, chosen, recipe)
+        if idempotency_key is not None:
+            IdempotencyKey.objects.create(person=person, key=idempotency_key, body_digest=digest, generation=generation)
+    return generation, True
+
+
+def _put_in_line(person: User, endpoint: Endpoint, recipe: Any) -> Generation:
+    if recipe.seed is None:
+        recipe = recipe.model_copy(update={"seed": secrets.randbelow(SEEDS)})
+    generation = Generation.objects.create(
+        person=person,
+        endpoint=endpoint.key,
+        recipe=recipe.model_dump(mode="json") | {"seed": recipe.seed},
+        seed=recipe.seed,
+        num_songs=recipe.num_songs,
+        cost_micros=pricing.price_micros(endpoint.key, recipe.num_songs),
+    )
+    ledger.hold(person=person, amount_micros=generation.cost_micros, reference=generation.hold_reference)
+    transitions.record(generation, "job_queued", state=State.QUEUED)
+    doorbell.ring_on_commit("studio.dispatch")
+    return generation
+
+
+def _validated(endpoint: Endpoint, inputs: Mapping[str, object]) -> Any:
+    try:
+        return endpoint.input_schema.model_validate(dict(inputs))
+    except ValidationError as error:
+        problems = [Problem(found.code, found.message, found.hint, found.field or None) for found in explain(error)]
+        raise InvalidInput(problems) from None
+
+
+def _price_of_unusable(endpoint: str, inputs: Mapping[str, object]) -> int | None:
+    songs = inputs.get("num_songs", 1)
+    if endpoint not in endpoints.ENDPOINTS or songs not in (1, 2) or isinstance(songs, bool):
+        return None
+    return pricing.price_micros(endpoint, int(str(songs)))
+
+
+def _is_full(person: User) -> bool:
+    return Generation.objects.of(person).waiting().count() >= settings.NEOAPEX_USER_WAITING
+
+
+def _body_digest(endpoint: str, inputs: Mapping[str, object]) -> str:
+    body = json.dumps([endpoint, dict(inputs)], sort_keys=True, default=str)
+    return hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _started_with(person: User, key: str, digest: str) -> Generation | None:
+    earlier = IdempotencyKey.objects.filter(person=person, key=key).select_related("generation").first()
+    if earlier is None:
+        return None
+    if earlier.created_at < timezone.now() - IDEMPOTENCY_KEPT:
+        earlier.delete()
+        return None
+    if not secrets.compare_digest(earlier.body_digest, digest):
+        raise IdempotencyConflict
+    return earlier.generation
+
+
+# --- Cancel ----------------------------------------------------------------------------------------------------------
+
+
+def own(person: User, generation_id: UUID) -> Generation:
+    """:raises NotFound: not there, or another person's."""
+    generation = Generation.objects.of(person).filter(pk=generation_id).first()
+    if generation is None:
+        raise NotFound
+    return generation
+
+
+def cancel(*, person: User, generation_id: UUID) -> Generation:
+    """Take a waiting generation out of line, or ask fal to stop one that it has: then it is only a wish.
+
+    :raises NotFound: not there, or another person's.
+    :raises AlreadyFinal: it has ended, or its audio has come and is being saved.
+    """
+    generation = own(person, generation_id)
+    if generation.state == State.QUEUED:
+        try:
+            _end(generation, State.CANCELLED, "cancelled", _("You cancelled it before it was sent."), Whose.YOU)
+        except StaleTransition:
+            generation.refresh_from_db()
+        else:
+            return generation
+    if generation.state not in (State.SUBMITTED, State.RUNNING, State.LOST):
+        raise AlreadyFinal
+    with transaction.atomic():
+        first = Generation.objects.filter(pk=generation.pk, cancel_requested_at=None).update(cancel_requested_at=Now())
+        generation.refresh_from_db()
+        if first:
+            transitions.record(generation, "job_progress", state=generation.state, cancel_requested=True)
+        doorbell.ring_on_commit("studio.cancel_at_fal", generation_id=str(generation.pk))
+    return generation
+
+
+# --- Settle ----------------------------------------------------------------------------------------------------------
+
+
+def settle(generation_id: UUID, outcome: "Mapping[str, Any] | FalError", *, request_id: str | None) -> None:
+    """Bring a generation to its outcome: the payload of a success, or the error. The one path for callback, sweep and polling.
+
+    It takes effect once, however often and from wherever it is called. The caller has checked that the outcome is fal's.
+    """
+    with transaction.atomic():
+        generation = Generation.objects.select_for_update().get(pk=generation_id)
+        if request_id is not None:
+            adopt_request_id(generation, request_id)
+        # A charge of any amount, nought too, is written by a success alone: it has been here before.
+        if generation.charged_micros is not None:
+            return
+        transitions.mark_started(generation)
+        if isinstance(outcome, FalError):
+            _settle_failure(generation, outcome)
+        else:
+            _settle_success(generation, outcome)
+    doorbell.ring("studio.dispatch")
+
+
+def adopt_request_id(generation: Generation, request_id: str) -> None:
+    """Note fal's id where none is known yet. One that differs is never adopted."""
+    if generation.request_id is None and not Generation.objects.filter(request_id=request_id).exists():
+        Generation.objects.filter(pk=generation.pk, request_id=None).update(request_id=request_id)
+        generation.refresh_from_db()
+
+
+def _settle_failure(generation: Generation, error: FalError) -> None:
+    if generation.state in transitions.FINAL:
+        return
+    cancelled = isinstance(error, GenerationFailed) and error.cancelled
+    if cancelled and generation.cancel_requested_at is not None:
+        _end(generation, State.CANCELLED, "cancelled", _("You cancelled it; fal stopped before it was done."), Whose.YOU)
+    else:
+        _end(generation, State.FAILED, error.code, str(error.message), error.whose, raw=error.raw)
+    units = error.billable_units if isinstance(error, GenerationFailed) else None
+    if units:
+        ledger.charge_house(
+            reference=generation.hold_reference,
+            amount_micros=pricing.units_micros(generation.endpoint, units),
+            reason="fal bills a request that it refused",
+        )
+
+
+def _settle_success(generation: Generation, payload: Mapping[str, Any]) -> None:
+    late = generation.state in transitions.FINAL
+    if late:
+        ledger.charge_house(
+            reference=generation.hold_reference, amount_micros=generation.cost_micros, reason="success after a release"
+        )
+    else:
+        ledger.charge(reference=generation.hold_reference, amount_micros=generation.cost_micros)
+    output = _read_output(payload)
+    transitions.advance(
+        generation,
+        State.INGESTING,
+        charged_micros=0 if late else generation.cost_micros,
+        last_sign_at=Now(),
+        reason_code="",
+        reason_message="",
+        reason_whose="",
+        raw_error="",
+        written_tags=output.tags if output else None,
+        written_lyrics=output.lyrics if output else None,
+    )
+    for variation, audio in enumerate(output.audio[: generation.num_songs] if output else []):
+        track = Track.objects.create(
+            person_id=generation.person_id,
+            generation=generation,
+            variation=variation,
+            title=title_of(generation),
+            source_url=str(audio.url),
+        )
+        doorbell.ring_on_commit("studio.ingest", track_id=str(track.pk))
+    conclude(generation.pk)
+
+
+def _read_output(payload: Mapping[str, Any]) -> SonautoOutput | None:
+    """What fal sent, or None where it can't be read: then nothing can be heard, and nobody pays for it but the house."""
+    try:
+        return SonautoOutput.model_validate(payload)
+    except ValidationError:
+        return None
+
+
+def title_of(generation: Generation) -> str:
+    """A name for a song until the person gives it one: the first words of what was asked for."""
+    recipe = generation.recipe
+    words = (recipe.get("prompt") or ", ".join(recipe.get("tags") or []) or _("Untitled")).split()
+    title = " ".join(words[:8])[:80].rstrip(" ,.;:")
+    return title[:1].upper() + title[1:]
+
+
+def conclude(generation_id: UUID) -> None:
+    """End a generation whose tracks are all read or unreadable: people pay for what they can hear, the house the rest."""
+    with transaction.atomic():
+        generation = Generation.objects.select_for_update().get(pk=generation_id)
+        states = list(generation.tracks.values_list("state", flat=True))
+        if generation.state != State.INGESTING or TrackState.PENDING in states:
+            return
+        readable = states.count(TrackState.READY)
+        charged = generation.charged_micros or 0
+        share = pricing.share_micros(charged, readable, generation.num_songs)
+        if share < charged:
+            ledger.move_to_house(
+                reference=generation.hold_reference, amount_micros=charged - share, reason="audio that can't be read"
+            )
+        if readable:
+            transitions.advance(generation, State.READY, charged_micros=share)
+        else:
+            transitions.advance(
+                generation,
+                State.FAILED,
+                charged_micros=0,
+                reason_code="unreadable_audio",
+                reason_message=_("fal delivered audio that can't be read. You pay nothing for it."),
+                reason_whose=Whose.FAL,
+            )
+
+
+def _end(generation: Generation, to: State, code: str, message: str, whose: str, *, raw: str = "") -> None:
+    """End without a song: the money goes back."""
+    with transaction.atomic():
+        transitions.advance(
+            generation,
+            to,
+            reason_code=code,
+            reason_message=message,
+            reason_whose=whose,
+            raw_error=raw[:4000],
+        )
+        ledger.release(reference=generation.hold_reference)
+        doorbell.ring_on_commit("studio.dispatch")
+
+
+def fail(generation: Generation, error: FalError) -> None:
+    """End a generation that fal will not make. :raises StaleTransition: somebody moved it first."""
+    _end(generation, State.FAILED, error.code, str(error.message), error.whose, raw=error.raw)
+
+

@@ -1,0 +1,80 @@
+"""Progress to the browser, by way of Redis, which is never the only copy of anything."""
+
+import json
+import logging
+from functools import cache
+
+import redis
+from django.conf import settings
+from django.db import transaction
+
+from studio.models import Event
+
+logger = logging.getLogger("studio.events")
+
+BYE_CHANNEL = "neoapex:bye"
+WATCH_SECONDS = 40
+REPLAY_LIMIT = 200
+
+
+@cache
+def connection() -> "redis.Redis":
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30)
+
+
+CHANNEL = "neoapex:events:"
+
+
+def channel(person_id: int) -> str:
+    return f"{CHANNEL}{person_id}"
+
+
+def channel_pattern() -> str:
+    return f"{CHANNEL}*"
+
+
+def person_of_channel(name: str) -> int:
+    return int(name.removeprefix(CHANNEL))
+
+
+def message(event: Event) -> str:
+    """An event as one server-sent event, without the blank line that ends it."""
+    data = {"generation": str(event.generation_id), "at": event.at.isoformat(), **event.data}
+    return f"id: {event.pk}\nevent: {event.name}\ndata: {json.dumps(data)}"
+
+
+def publish_on_commit(event: Event) -> None:
+    transaction.on_commit(lambda: _publish(event), robust=True)
+
+
+def _publish(event: Event) -> None:
+    logger.info(event.name, extra={"event": event.name, "generation": str(event.generation_id), **event.data})
+    try:
+        event.refresh_from_db(fields=["at"])
+        connection().publish(channel(event.person_id), message(event))
+    except (redis.RedisError, Event.DoesNotExist):
+        # Whoever watches catches up from the database at the next reconnect.
+        logger.warning("event not pushed", extra={"event_id": event.pk})
+
+
+def missed(person_id: int, last_event_id: int) -> list[str]:
+    """What a stream that breaks off at `last_event_id` has missed, oldest first, at most the last 200."""
+    events = Event.objects.filter(person_id=person_id, pk__gt=last_event_id).order_by("-pk")[:REPLAY_LIMIT]
+    return [message(event) for event in reversed(events)]
+
+
+def watch(person_id: int) -> None:
+    """Note that somebody looks at this person's songs, for as long as the note lives."""
+    connection().set(f"neoapex:watched:{person_id}", 1, ex=WATCH_SECONDS)
+
+
+def watched(person_ids: set[int]) -> set[int]:
+    """Those of the people whose songs somebody looks at now. Without Redis: nobody."""
+    if not person_ids:
+        return set()
+    ordered = sorted(person_ids)
+    try:
+        notes = connection().mget([f"neoapex:watched:{person_id}" for person_id in ordered])
+    except redis.RedisError:
+        return set()
+    return {person_id for person_id, note in zip(ordered, notes, strict=True) if note}

@@ -1,0 +1,1 @@
+"""The only package that touches audio and the files of tracks."""

@@ -1,0 +1,101 @@
+"""One pass over a song's file: kept whole, made audible as a preview, drawn as peaks and measured."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import chain
+from uuid import UUID
+
+from studio.media.analysis import Analysis
+from studio.media.decode import decoder_for
+from studio.media.errors import house_faults
+from studio.media.peaks import SAMPLES_PER_PIXEL
+from studio.media.sniff import HEAD_BYTES, sniff
+from studio.media.source import Source, SourceLimits, open_source
+from studio.media.storage import MediaStorage, default_storage, master_key, peaks_key, preview_key
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What an ingest found and stored.
+
+    `format` is what the bytes are, whatever the address called them. `silent` means that every sample is exactly zero.
+    `loudness_lufs` is None for what is silent, too quiet or too short to have one.
+    """
+
+    format: str
+    master_key: str
+    preview_key: str
+    peaks_key: str
+    bytes: int
+    sha256: str
+    duration_ms: int
+    sample_rate: int
+    channels: int
+    loudness_lufs: float | None
+    silent: bool
+
+
+def ingest(
+    source_url: str,
+    *,
+    track_id: UUID | int | str,
+    storage: MediaStorage | None = None,
+    limits: SourceLimits | None = None,
+) -> Ingested:
+    """Fetches `source_url` once; nothing is visible in the storage unless all of it is.
+
+    Raises SourceFault (the file is bad or cannot be had) or HouseFault (our storage or encoder failed). Either way
+    source, decoder, encoder and files are closed and no thread is left.
+    """
+    with house_faults(), open_source(source_url, limits=limits) as source:
+        return _tee(source, track_id, storage or default_storage())
+
+
+def _tee(source: Source, track_id: UUID | int | str, storage: MediaStorage) -> Ingested:
+    head, blocks = _peek(source)
+    kind = sniff(head)
+    keys = master_key(track_id, kind), preview_key(track_id), peaks_key(track_id, SAMPLES_PER_PIXEL)
+    digest = sha256()
+    # The stack unwinds backwards: encoder and decoder have ended before their files are dropped.
+    with ExitStack() as stack:
+        master, preview, peaks = [stack.enter_context(storage.sink(key)) for key in keys]
+        analysis = Analysis(preview)
+        decoder = stack.enter_context(decoder_for(kind, analysis, master))
+        # Unwound before the decoder, whose thread may be waiting for room in the encoder's queue.
+        stack.enter_context(analysis)
+        for block in blocks:
+            digest.update(block)
+            master.write(block)
+            decoder.feed(block)
+        decoder.finish()
+        analysis.end()
+        master.seal()
+        waveform, loudness = analysis.finish()
+        peaks.write(waveform)
+        # All bytes are on the disk before the first file shows; then only renaming is left, the master last.
+        for sink in (preview, peaks):
+            sink.seal()
+        for sink in (peaks, preview, master):
+            sink.commit()
+    return Ingested(
+        kind,
+        *keys,
+        bytes=source.received_bytes,
+        sha256=digest.hexdigest(),
+        duration_ms=analysis.duration_ms,
+        sample_rate=analysis.sample_rate,
+        channels=analysis.channels,
+        loudness_lufs=loudness,
+        silent=analysis.silent,
+    )
+
+
+def _peek(source: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first bytes to judge the file by, and all of its blocks including those."""
+    blocks = iter(source)
+    seen: list[bytes] = []
+    while sum(map(len, seen)) < HEAD_BYTES and (block := next(blocks, None)) is not None:
+        seen.append(block)
+    return b"".join(seen)[:HEAD_BYTES], chain(seen, blocks)

@@ -1,0 +1,115 @@
+"""HTTP's byte ranges: what a player asks for when somebody clicks into the middle of a song."""
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Literal
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.http import content_disposition_header, http_date
+
+from studio.media.storage import MediaStorage, StoredFile, default_storage
+
+_ONE_RANGE = re.compile(r"bytes[ \t]*=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.ASCII | re.IGNORECASE)
+
+Span = tuple[int, int]
+
+
+def ranged_response(
+    request: HttpRequest,
+    key: str,
+    content_type: str,
+    filename: str,
+    as_attachment: bool = False,
+    storage: MediaStorage | None = None,
+) -> HttpResponseBase:
+    """Answers GET and HEAD for a stored file as RFC 9110 §14 has it: 200, 206 for one range, 304, 416.
+
+    Raises Http404 without the file.
+    Several ranges in one request get the whole file: no player needs them and the RFC lets a server ignore them.
+    """
+    try:
+        stored = (storage or default_storage()).open_file(key)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise Http404 from error
+    response = _respond(request, stored, content_type)
+    response["Accept-Ranges"] = "bytes"
+    response["ETag"] = stored.etag
+    response["Last-Modified"] = http_date(stored.modified_at.timestamp())
+    response["Content-Disposition"] = str(content_disposition_header(as_attachment, filename) or "inline")
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _respond(request: HttpRequest, stored: StoredFile, content_type: str) -> HttpResponseBase:
+    if _matches(request.headers.get("If-None-Match"), stored.etag):
+        stored.close()
+        return HttpResponse(status=HTTPStatus.NOT_MODIFIED)
+    span = _requested_span(request, stored)
+    if span == "unsatisfiable":
+        stored.close()
+        headers = {"Content-Range": f"bytes */{stored.size_bytes}"}
+        return HttpResponse(status=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=headers)
+    return _body(request, stored, content_type, span)
+
+
+def _body(request: HttpRequest, stored: StoredFile, content_type: str, span: Span | None) -> HttpResponseBase:
+    start, end = span or (0, stored.size_bytes)
+    response: HttpResponseBase
+    if request.method == "HEAD":
+        stored.close()
+        response = HttpResponse(content_type=content_type)
+    else:
+        response = StreamingHttpResponse(stored.slice(start, end), content_type=content_type)
+    response["Content-Length"] = str(end - start)
+    if span:
+        response.status_code = HTTPStatus.PARTIAL_CONTENT
+        response["Content-Range"] = f"bytes {start}-{end - 1}/{stored.size_bytes}"
+    return response
+
+
+def _requested_span(request: HttpRequest, stored: StoredFile) -> Span | Literal["unsatisfiable"] | None:
+    """The half-open span to send; None means the whole file."""
+    found = _ONE_RANGE.fullmatch(request.headers.get("Range", ""))
+    # RFC 9110 §14.2: Range has a meaning for GET only, so HEAD describes the whole file.
+    if request.method != "GET" or not found or not _still_the_same(request.headers.get("If-Range"), stored):
+        return None
+    first, last = found.groups()
+    size = stored.size_bytes
+    if not first:
+        return _suffix(last, size)
+    start = int(first)
+    end = min(int(last) + 1, size) if last else size
+    if last and int(last) < start:
+        return None
+    return (start, end) if start < size else "unsatisfiable"
+
+
+def _suffix(last: str, size: int) -> Span | Literal["unsatisfiable"] | None:
+    if not last:
+        return None
+    wanted = min(int(last), size)
+    return (size - wanted, size) if wanted else "unsatisfiable"
+
+
+def _still_the_same(if_range: str | None, stored: StoredFile) -> bool:
+    """RFC 9110 §13.1.5: a strong ETag or the exact date; anything else means that the whole file is sent."""
+    if if_range is None:
+        return True
+    if if_range.startswith('"'):
+        return if_range == stored.etag
+    try:
+        stamp = parsedate_to_datetime(if_range)
+    except ValueError:
+        return False
+    return _whole_seconds(stamp) == _whole_seconds(stored.modified_at)
+
+
+def _whole_seconds(moment: datetime) -> int:
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
+    return "*" in tags or etag in tags

@@ -1,0 +1,211 @@
+"""Where the files of tracks are kept: their keys, and a filesystem that shows a file only when it is whole."""
+
+import fcntl
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self, cast
+from uuid import UUID
+
+from django.core.files.storage import FileSystemStorage, storages
+
+from studio.media.errors import house_faults
+
+BLOCK_BYTES = 256 * 1024
+PART_SUFFIX = ".part"
+DIRECTORY_MODE = 0o700
+FILE_MODE = 0o600
+
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def _safe(part: UUID | int | str) -> str:
+    text = str(part)
+    if not _SAFE.fullmatch(text):
+        raise ValueError(f"Not usable in a key: {text!r}")
+    return text
+
+
+def master_key(track_id: UUID | int | str, ext: str) -> str:
+    """The key of a track's master; `ext` is its format without a dot, such as "wav"."""
+    return f"masters/{_safe(track_id)}.{_safe(ext)}"
+
+
+def preview_key(track_id: UUID | int | str) -> str:
+    return f"previews/{_safe(track_id)}.mp3"
+
+
+def peaks_key(track_id: UUID | int | str, samples_per_pixel: int) -> str:
+    return f"peaks/{_safe(track_id)}.{_safe(samples_per_pixel)}.dat"
+
+
+class Sink:
+    """A file being written, visible under its key only after commit(); leaving the context without one drops it.
+
+    Raises StorageFull and StorageFailed, never a bare OSError.
+    """
+
+    def __init__(self, key: str, target: Path) -> None:
+        self.key = key
+        self.bytes_written = 0
+        self._target = target
+        self._part = target.with_name(f".{target.name}.{secrets.token_hex(8)}{PART_SUFFIX}")
+        self._sealed = False
+        with house_faults():
+            self._file = os.fdopen(os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE), "r+b", 0)
+            # The lock dies with the process, so the cleaner can tell an abandoned part from a slow one.
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        view = memoryview(data).cast("B")
+        with house_faults():
+            while view:
+                view = view[self._file.write(view) :]
+        self.bytes_written += len(data)
+        return len(data)
+
+    def read_back(self) -> BinaryIO:
+        """The bytes so far, for containers that keep their index at the end; the caller closes it."""
+        with house_faults():
+            return self._part.open("rb")
+
+    def seal(self) -> None:
+        """Brings the bytes to the disk, so that commit() has nothing left that can fail for lack of room."""
+        if not self._sealed:
+            with house_faults():
+                os.fsync(self._file.fileno())
+            self._sealed = True
+
+    def commit(self) -> None:
+        self.seal()
+        with house_faults():
+            self._part.replace(self._target)
+            _sync_directory(self._target.parent)
+        self._file.close()
+
+    def abort(self) -> None:
+        """Drops what was not committed; harmless afterwards and twice."""
+        if not self._file.closed:
+            self._file.close()
+            with suppress(OSError):
+                self._part.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
+
+
+class FileSlice:
+    """Some bytes of a stored file as an iterator of blocks, closed at its end or by close()."""
+
+    def __init__(self, file: BinaryIO, start: int, end: int) -> None:
+        self._file = file
+        self._left = max(0, end - start)
+        file.seek(start)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        block = self._file.read(min(BLOCK_BYTES, self._left)) if self._left else b""
+        if not block:
+            self.close()
+            raise StopIteration
+        self._left -= len(block)
+        return block
+
+    def close(self) -> None:
+        self._left = 0
+        self._file.close()
+
+
+class StoredFile:
+    """An open file with the facts that HTTP asks for, all of the same file even when its key is replaced meanwhile."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        facts = os.fstat(file.fileno())
+        self.size_bytes = facts.st_size
+        self.modified_at = datetime.fromtimestamp(facts.st_mtime, UTC)
+        self.etag = f'"{facts.st_mtime_ns:x}-{facts.st_size:x}"'
+
+    def slice(self, start: int, end: int) -> FileSlice:
+        """The bytes from `start` up to and without `end`; the slice owns the file from now on."""
+        return FileSlice(self._file, start, min(end, self.size_bytes))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class MediaStorage(FileSystemStorage):
+    """Django's filesystem storage, private to our user, with whole-or-nothing writes and byte ranges."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - Django's own options pass through
+        options.setdefault("file_permissions_mode", FILE_MODE)
+        options.setdefault("directory_permissions_mode", DIRECTORY_MODE)
+        super().__init__(**options)
+
+    def sink(self, key: str) -> Sink:
+        """A new file for `key`, which keeps showing its former content until commit()."""
+        target = Path(self.path(key))
+        with house_faults():
+            self._make_directories(target.parent)
+        return Sink(key, target)
+
+    def open_file(self, key: str) -> StoredFile:
+        """Opens for reading; raises FileNotFoundError."""
+        return StoredFile(Path(self.path(key)).open("rb"))
+
+    def open_range(self, key: str, start: int = 0, end: int | None = None) -> FileSlice:
+        """The bytes from `start` up to and without `end`; raises FileNotFoundError."""
+        stored = self.open_file(key)
+        return stored.slice(start, stored.size_bytes if end is None else end)
+
+    def clean_stale_parts(self, older_than_seconds: float = 60) -> int:
+        """Removes what killed processes left half-written and says how many; parts still being written stay."""
+        before = time.time() - older_than_seconds
+        parts = Path(self.location).glob(f"*/.*{PART_SUFFIX}")
+        return sum(_remove_if_abandoned(part, before) for part in parts)
+
+    def _make_directories(self, directory: Path) -> None:
+        root = Path(self.location)
+        root.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        for missing in reversed([directory, *directory.parents]):
+            if missing.is_relative_to(root):
+                missing.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+
+
+def default_storage() -> MediaStorage:
+    """The storage that the settings name."""
+    return cast("MediaStorage", storages["default"])
+
+
+def _remove_if_abandoned(part: Path, before: float) -> bool:
+    try:
+        with part.open("rb") as file:
+            # Younger parts are left alone: between its creation and its lock a part looks abandoned.
+            if os.fstat(file.fileno()).st_mtime >= before:
+                return False
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

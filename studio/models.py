@@ -1,0 +1,250 @@
+"""The facts of the studio: people, generations, tracks and the events between them. Fields and constraints, no rules."""
+
+import uuid
+from typing import ClassVar
+
+from django.contrib.auth.base_user import BaseUserManager
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from studio.states import GenerationState, MasterStorage, TrackState, Whose
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: object) -> "User":
+        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: object) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)
+
+
+class User(AbstractUser):
+    """A person. The email address is the name to log in with; there is no other."""
+
+    username = None  # type: ignore[assignment]
+    email = models.EmailField(unique=True)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name = "person"
+        verbose_name_plural = "people"
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class AccessToken(models.Model):
+    """A personal API token; only its hash is kept."""
+
+    person = models.ForeignKey(User, on_delete=models.CASCADE, related_name="access_tokens")
+    name = models.CharField(max_length=80)
+    # The first characters, enough to tell two tokens apart in a list and too few to use.
+    hint = models.CharField(max_length=12)
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(db_default=Now())
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.hint}…)"
+
+
+class GenerationQuerySet(models.QuerySet["Generation"]):
+    def of(self, person: User) -> "GenerationQuerySet":
+        return self.filter(person=person)
+
+    def in_slot(self) -> "GenerationQuerySet":
+        return self.filter(state__in=(GenerationState.SUBMITTED, GenerationState.RUNNING))
+
+    def waiting(self) -> "GenerationQuerySet":
+        return self.filter(state=GenerationState.QUEUED)
+
+
+class Generation(models.Model):
+    """One paid request to one fal endpoint, from hold to outcome."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="generations")
+    endpoint = models.CharField(max_length=40)
+    state = models.CharField(max_length=12, choices=GenerationState.choices, default=GenerationState.QUEUED)
+    # Every input in our own names, defaults too: enough to make the song again.
+    recipe = models.JSONField()
+    seed = models.BigIntegerField()
+    num_songs = models.PositiveSmallIntegerField()
+    # What fal wrote itself where the person gave a description: it makes the song repeatable.
+    written_tags = models.JSONField(null=True)
+    written_lyrics = models.TextField(null=True)
+
+    cost_micros = models.BigIntegerField()
+    charged_micros = models.BigIntegerField(null=True)
+    billable_units = models.DecimalField(max_digits=12, decimal_places=4, null=True)
+
+    request_id = models.CharField(max_length=100, null=True, unique=True)
+    reason_code = models.CharField(max_length=60, blank=True, default="")
+    reason_message = models.TextField(blank=True, default="")
+    reason_whose = models.CharField(max_length=4, choices=Whose.choices, blank=True, default="")
+    # What fal said, word for word, for the fold under a failed card.
+    raw_error = models.TextField(blank=True, default="")
+
+    attempts = models.PositiveSmallIntegerField(default=0)
+    run_at = models.DateTimeField(db_default=Now())
+    # fal's own view, shown while we wait; it decides nothing.
+    queue_position = models.PositiveIntegerField(null=True)
+    look_at = models.DateTimeField(null=True)
+    looks = models.PositiveSmallIntegerField(default=0)
+    ask_at = models.DateTimeField(null=True)
+    asks = models.PositiveSmallIntegerField(default=0)
+
+    created_at = models.DateTimeField(db_default=Now())
+    submit_started_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    running_at = models.DateTimeField(null=True)
+    last_sign_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[GenerationQuerySet] = GenerationQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["person", "-created_at", "-id"], name="generation_feed"),
+            models.Index(fields=["run_at"], condition=Q(state="QUEUED"), name="generation_waiting"),
+            models.Index(fields=["person"], condition=Q(state__in=["SUBMITTED", "RUNNING"]), name="generation_in_slot"),
+            models.Index(fields=["last_sign_at"], condition=Q(state__in=["SUBMITTED", "RUNNING", "LOST"]), name="generation_at_fal"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=GenerationState.values), name="generation_state_known"),
+            models.CheckConstraint(condition=Q(num_songs__in=(1, 2)), name="generation_num_songs_one_or_two"),
+            models.CheckConstraint(condition=Q(cost_micros__gt=0), name="generation_cost_positive"),
+            models.CheckConstraint(
+                condition=Q(charged_micros__isnull=True) | Q(charged_micros__gte=0), name="generation_charge_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["READY", "FAILED", "CANCELLED"], finished_at__isnull=False)
+                | (~Q(state__in=["READY", "FAILED", "CANCELLED"]) & Q(finished_at__isnull=True)),
+                name="generation_finished_when_final",
+            ),
+            # A row that was never sent can't have reached fal: only the submit moves it there.
+            models.CheckConstraint(
+                condition=~Q(state__in=["SUBMITTED", "RUNNING", "LOST"]) | Q(submit_started_at__isnull=False),
+                name="generation_sent_has_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} {self.id} {self.state}"
+
+    @property
+    def hold_reference(self) -> str:
+        """The name under which the ledger knows this generation."""
+        return f"generation:{self.id}"
+
+
+class Track(models.Model):
+    """One piece of audio that we keep: a master, a preview, its peaks."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="tracks")
+    generation = models.ForeignKey(Generation, on_delete=models.PROTECT, related_name="tracks")
+    variation = models.PositiveSmallIntegerField()
+    state = models.CharField(max_length=12, choices=TrackState.choices, default=TrackState.PENDING)
+    title = models.CharField(max_length=120)
+
+    source_url = models.URLField(max_length=2000)
+    reason_code = models.CharField(max_length=60, blank=True, default="")
+    reason_message = models.TextField(blank=True, default="")
+
+    master_key = models.CharField(max_length=200, blank=True, default="")
+    master_format = models.CharField(max_length=8, blank=True, default="")
+    master_bytes = models.BigIntegerField(null=True)
+    master_sha256 = models.CharField(max_length=64, blank=True, default="")
+    master_storage = models.CharField(max_length=10, choices=MasterStorage.choices, default=MasterStorage.STANDARD)
+    preview_key = models.CharField(max_length=200, blank=True, default="")
+    peaks_key = models.CharField(max_length=200, blank=True, default="")
+    duration_ms = models.PositiveIntegerField(null=True)
+    sample_rate = models.PositiveIntegerField(null=True)
+    channels = models.PositiveSmallIntegerField(null=True)
+    loudness_lufs = models.FloatField(null=True)
+
+    # The queue of record for media work: claimed by lease, so a killed worker's track is taken up again.
+    attempts = models.PositiveSmallIntegerField(default=0)
+    fetches_failed = models.PositiveSmallIntegerField(default=0)
+    run_at = models.DateTimeField(db_default=Now())
+    leased_until = models.DateTimeField(null=True)
+    alarm = models.TextField(blank=True, default="")
+
+    created_at = models.DateTimeField(db_default=Now())
+    ready_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["person", "-created_at", "-id"], name="track_library"),
+            models.Index(fields=["run_at"], condition=Q(state="PENDING"), name="track_pending"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["generation", "variation"], name="track_variation_once"),
+            models.CheckConstraint(condition=Q(state__in=TrackState.values), name="track_state_known"),
+            models.CheckConstraint(
+                condition=~Q(state="READY")
+                | (Q(ready_at__isnull=False, duration_ms__gt=0, master_bytes__gt=0) & ~Q(master_key="") & ~Q(preview_key="")),
+                name="track_ready_is_whole",
+            ),
+            models.CheckConstraint(condition=Q(variation__lte=1), name="track_variation_zero_or_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title} ({self.state})"
+
+
+class Event(models.Model):
+    """Something that happened to a generation, kept so that a page or a stream can catch up. Its id orders the stream."""
+
+    id = models.BigAutoField(primary_key=True)
+    person = models.ForeignKey(User, on_delete=models.CASCADE)
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="events")
+    name = models.CharField(max_length=20)
+    data = models.JSONField(default=dict)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["person", "id"], name="event_stream"),
+            models.Index(fields=["generation", "id"], name="event_timeline"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["generation"], condition=Q(name="job_started"), name="event_started_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.generation_id}"
+
+
+class IdempotencyKey(models.Model):
+    """A key that a person sent with a request that costs money, and what came of it; kept for a day."""
+
+    person = models.ForeignKey(User, on_delete=models.CASCADE)
+    key = models.CharField(max_length=255)
+    body_digest = models.CharField(max_length=64)
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["person", "key"], name="idempotency_key_once")]
+        indexes = [models.Index(fields=["created_at"], name="idempotency_key_age")]
+
+    def __str__(self) -> str:
+        return self.key

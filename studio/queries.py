@@ -1,0 +1,180 @@
+"""Reads for pages and API. None of them writes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import quantiles
+from typing import Literal
+from uuid import UUID
+
+from django.db.models import Prefetch, Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from studio import pricing
+from studio.errors import NotFound
+from studio.models import Event, Generation, Track, User
+from studio.states import GenerationState as State
+
+Phase = Literal["waiting", "sent", "running", "saving", "ready", "failed", "cancelled"]
+
+PHASES: dict[str, Phase] = {
+    State.QUEUED: "waiting",
+    State.SUBMITTED: "sent",
+    State.RUNNING: "running",
+    State.LOST: "sent",
+    State.INGESTING: "saving",
+    State.READY: "ready",
+    State.FAILED: "failed",
+    State.CANCELLED: "cancelled",
+}
+USUAL_FROM = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A generation as a person sees it."""
+
+    generation: Generation
+    tracks: list[Track]
+    position: int | None
+    usual_seconds: tuple[int, int] | None
+
+    @property
+    def phase(self) -> Phase:
+        return PHASES[self.generation.state]
+
+    @property
+    def title(self) -> str:
+        return self.tracks[0].title if self.tracks else str(self.generation.recipe.get("prompt") or "")
+
+    @property
+    def sentence(self) -> str:
+        return _sentence(self.generation, self.position)
+
+    @property
+    def elapsed_since(self) -> datetime | None:
+        return self.generation.submit_started_at or self.generation.created_at
+
+    @property
+    def can_cancel(self) -> bool:
+        stoppable = (State.QUEUED, State.SUBMITTED, State.RUNNING, State.LOST)
+        return self.generation.state in stoppable and self.generation.cancel_requested_at is None
+
+    @property
+    def charged_micros(self) -> int | None:
+        return self.generation.charged_micros
+
+    @property
+    def released(self) -> bool:
+        """Ended without a song, so that the money went back."""
+        return self.generation.state in (State.FAILED, State.CANCELLED) and not self.generation.charged_micros
+
+    @property
+    def reproducible(self) -> bool:
+        """The same song comes again only for tags and lyrics with the same seed and number; a description is read anew."""
+        recipe = self.generation.recipe
+        return not recipe.get("prompt") and bool(recipe.get("tags")) and recipe.get("lyrics") is not None
+
+    @property
+    def retry_cost_micros(self) -> int:
+        return pricing.price_micros(self.generation.endpoint, self.generation.num_songs)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    cards: list[Card]
+    next_cursor: str | None
+
+
+def feed(person: User, before: str | None = None, limit: int = 20, state: str | None = None) -> FeedPage:
+    """A page of a person's generations, newest first. `before` is the cursor of the page before; a bad one is the start."""
+    rows = _with_tracks(Generation.objects.of(person))
+    if state is not None:
+        rows = rows.filter(state=state)
+    at, last_id = _read_cursor(before)
+    if at is not None and last_id is not None:
+        rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, pk__lt=last_id))
+    page = list(rows.order_by("-created_at", "-pk")[: limit + 1])
+    cards = _cards(page[:limit])
+    more = f"{page[limit - 1].created_at.isoformat()}~{page[limit - 1].pk}" if len(page) > limit else None
+    return FeedPage(cards, more)
+
+
+def card(person: User, generation_id: UUID) -> Card:
+    """:raises NotFound: not there, or another person's."""
+    generation = _with_tracks(Generation.objects.of(person)).filter(pk=generation_id).first()
+    if generation is None:
+        raise NotFound
+    return _cards([generation])[0]
+
+
+def unfinished_count(person: User) -> int:
+    return Generation.objects.of(person).filter(finished_at=None).count()
+
+
+def timeline(generation: Generation) -> list[Event]:
+    return list(generation.events.order_by("pk"))
+
+
+def _with_tracks(rows: QuerySet[Generation]) -> QuerySet[Generation]:
+    return rows.prefetch_related(Prefetch("tracks", queryset=Track.objects.order_by("variation")))
+
+
+def _cards(generations: Sequence[Generation]) -> list[Card]:
+    positions = _positions(generations)
+    usual = usual_seconds() if any(generation.finished_at is None for generation in generations) else None
+    return [Card(row, list(row.tracks.all()), positions.get(row.pk), usual) for row in generations]
+
+
+def _positions(generations: Sequence[Generation]) -> dict[UUID, int]:
+    """The place in their person's own line of those that wait, from 1."""
+    waiting = [generation for generation in generations if generation.state == State.QUEUED]
+    if not waiting:
+        return {}
+    line = Generation.objects.filter(person_id=waiting[0].person_id, state=State.QUEUED).order_by("created_at", "pk")
+    return {pk: place for place, pk in enumerate(line.values_list("pk", flat=True), start=1)}
+
+
+def usual_seconds() -> tuple[int, int] | None:
+    """What most songs took from submit to ready, as the middle half of the last 50; None where there are too few."""
+    ready = Generation.objects.filter(state=State.READY, submit_started_at__isnull=False).order_by("-finished_at")
+    rows = ready.values_list("submit_started_at", "finished_at")[:USUAL_FROM]
+    took = [(end - begin).total_seconds() for begin, end in rows if begin is not None and end is not None]
+    if len(took) < 3:
+        return None
+    low, _middle, high = quantiles(took, n=4)
+    return max(1, round(low)), max(1, round(high))
+
+
+def _sentence(generation: Generation, position: int | None) -> str:
+    """One true sentence about where a generation is."""
+    if generation.cancel_requested_at is not None and generation.finished_at is None:
+        return _("We asked fal to stop it. If it is done already, you get the song and pay for it.")
+    match generation.state:
+        case State.QUEUED if generation.run_at > timezone.now() and generation.attempts:
+            return _("fal was busy; it is sent again in a moment.")
+        case State.QUEUED:
+            return _("Waiting for a free place at fal.") if position in (None, 1) else _("Number %d in your line.") % position
+        case State.SUBMITTED if generation.started_at is None:
+            return _("Sending it to fal.")
+        case State.SUBMITTED if generation.queue_position:
+            return _("fal has it; %d are before it.") % generation.queue_position
+        case State.SUBMITTED:
+            return _("fal has it and will start it soon.")
+        case State.RUNNING:
+            return _("Sonauto is making the song.")
+        case State.INGESTING:
+            return _("The song is done; we are saving it.")
+        case State.READY:
+            return _("Ready.")
+        case _:
+            return generation.reason_message or _("It ended without a song.")
+
+
+def _read_cursor(cursor: str | None) -> tuple[datetime | None, UUID | None]:
+    at, _separator, last_id = (cursor or "").partition("~")
+    try:
+        return datetime.fromisoformat(at.replace(" ", "+")), UUID(last_id)
+    except ValueError:
+        return None, None

@@ -1,0 +1,158 @@
+"""What goes in and out of the API. Money is decimal strings in dollars, seeds are strings."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ninja import Schema
+
+from ledger.money import format_dollars
+from studio import queries
+from studio.errors import Problem
+from studio.generations import Quote
+from studio.models import Track
+from studio.queries import Card
+
+
+class ProblemOut(Schema):
+    code: str
+    message: str
+    hint: str
+    field: str | None
+
+    @classmethod
+    def of(cls, problem: Problem) -> "ProblemOut":
+        return cls(code=problem.code, message=str(problem.message), hint=str(problem.hint), field=problem.field)
+
+
+class ErrorOut(Schema):
+    """The structured error, everywhere."""
+
+    code: str
+    message: str
+    hint: str
+    requestId: str | None  # noqa: N815 - the name that programs rely on
+    retry_after: int | None = None
+    problems: list[ProblemOut] | None = None
+
+
+class QuoteOut(Schema):
+    cost: str | None
+    available: str
+    after: str | None
+    reasons: list[ProblemOut]
+
+    @classmethod
+    def of(cls, quote: Quote) -> "QuoteOut":
+        return cls(
+            cost=None if quote.cost_micros is None else format_dollars(quote.cost_micros),
+            available=format_dollars(quote.available_micros),
+            after=None if quote.after_micros is None else format_dollars(quote.after_micros),
+            reasons=[ProblemOut.of(problem) for problem in quote.reasons],
+        )
+
+
+class MasterOut(Schema):
+    format: str
+    bytes: int
+    storage: str
+
+
+class TrackOut(Schema):
+    id: UUID
+    variation: int
+    state: str
+    title: str
+    duration_seconds: float | None
+    loudness_lufs: float | None
+    preview_url: str | None
+    peaks_url: str | None
+    master: MasterOut | None
+
+    @classmethod
+    def of(cls, track: Track) -> "TrackOut":
+        ready = track.state == "READY"
+        address = f"/api/tracks/{track.pk}"
+        return cls(
+            id=track.pk,
+            variation=track.variation,
+            state=track.state,
+            title=track.title,
+            duration_seconds=None if track.duration_ms is None else track.duration_ms / 1000,
+            loudness_lufs=track.loudness_lufs,
+            preview_url=f"{address}/preview" if ready else None,
+            peaks_url=f"{address}/peaks" if ready else None,
+            master=MasterOut(format=track.master_format, bytes=track.master_bytes or 0, storage=track.master_storage)
+            if ready
+            else None,
+        )
+
+
+class ReasonOut(Schema):
+    code: str
+    message: str
+    whose: str
+
+
+class MomentOut(Schema):
+    event: str
+    at: datetime
+
+
+class GenerationOut(Schema):
+    id: UUID
+    endpoint: str
+    state: str
+    reason: ReasonOut | None
+    request_id: str | None
+    seed: str
+    position: int | None
+    cost: str
+    charged: str | None
+    cancel_requested: bool
+    created_at: datetime
+    timeline: list[MomentOut]
+    recipe: dict[str, Any]
+    tracks: list[TrackOut]
+
+    @classmethod
+    def of(cls, card: Card, *, timeline: bool = True) -> "GenerationOut":
+        row = card.generation
+        moments = queries.timeline(row) if timeline else []
+        return cls(
+            id=row.pk,
+            endpoint=row.endpoint,
+            state=row.state,
+            reason=ReasonOut(code=row.reason_code, message=row.reason_message, whose=row.reason_whose)
+            if row.reason_code
+            else None,
+            request_id=row.request_id,
+            seed=str(row.seed),
+            position=card.position,
+            cost=format_dollars(row.cost_micros),
+            charged=None if row.charged_micros is None else format_dollars(row.charged_micros),
+            cancel_requested=row.cancel_requested_at is not None,
+            created_at=row.created_at,
+            timeline=[MomentOut(event=event.name, at=event.at) for event in moments],
+            recipe=row.recipe | {"seed": str(row.seed)},
+            tracks=[TrackOut.of(track) for track in card.tracks],
+        )
+
+
+class GenerationsOut(Schema):
+    items: list[GenerationOut]
+    next_cursor: str | None
+
+
+class CancelOut(Schema):
+    state: str
+    cancel_requested: bool
+
+
+class TagOut(Schema):
+    name: str
+    group: str
+
+
+class TagsOut(Schema):
+    tags: list[TagOut]

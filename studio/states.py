@@ -1,0 +1,35 @@
+"""The names of states and kinds. They are stored and shown to others: never renamed."""
+
+from django.db.models import TextChoices
+
+
+class GenerationState(TextChoices):
+    QUEUED = "QUEUED"
+    SUBMITTED = "SUBMITTED"
+    RUNNING = "RUNNING"
+    LOST = "LOST"
+    INGESTING = "INGESTING"
+    READY = "READY"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class TrackState(TextChoices):
+    PENDING = "PENDING"
+    READY = "READY"
+    UNREADABLE = "UNREADABLE"
+
+
+class MasterStorage(TextChoices):
+    STANDARD = "STANDARD"
+    GLACIER = "GLACIER"
+    RESTORING = "RESTORING"
+    RESTORED = "RESTORED"
+
+
+class Whose(TextChoices):
+    """Whose side a failure is on."""
+
+    YOU = "you"
+    FAL = "fal"
+    US = "us"

@@ -1,0 +1,206 @@
+"""The periodic look for generations that nobody finished, and the display-only look at fal while somebody watches."""
+
+import logging
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from studio import doorbell, endpoints, generations, live, tracks, transitions
+from studio.errors import StaleTransition
+from studio.fal.client import from_settings
+from studio.fal.errors import FalError, GenerationFailed, NotFinished, NotFound, Unreachable
+from studio.fal.interface import CancelAnswer, Status
+from studio.models import Generation, IdempotencyKey
+from studio.states import GenerationState as State
+from studio.states import TrackState, Whose
+
+logger = logging.getLogger(__name__)
+
+BATCH = 50
+LOOK_EVERY = timedelta(seconds=15)
+POLL_EVERY = timedelta(seconds=3)
+LONGEST_PAUSE = timedelta(minutes=30)
+
+
+class QueueTimeout(FalError):
+    code = "queue_timeout"
+    default_message = "fal could not take the song in time. Nothing was charged."
+    default_hint = "Try again in a while."
+
+
+class NoTrace(FalError):
+    code = "lost"
+    default_message = "fal never answered about this song. Your money was given back."
+    default_hint = "Try again; if fal finishes it after all, you still get it."
+
+
+class StoppedByFal(GenerationFailed):
+    """fal said a plain yes to a wish to cancel."""
+
+    code = "cancelled"
+    cancelled = True
+
+
+# --- Look: for display, while somebody watches -----------------------------------------------------------------------
+
+
+def look() -> None:
+    """Ask fal for the place in line of what people are watching. It settles nothing, except where polling is all there is."""
+    due = Generation.objects.in_slot().filter(request_id__isnull=False, look_at__lte=Now()).order_by("look_at")[:BATCH]
+    generations_due = list(due)
+    watched = live.watched({generation.person_id for generation in generations_due})
+    for generation in generations_due:
+        if generation.person_id in watched or settings.SETTLE_BY_POLLING:
+            _look_at(generation)
+
+
+def _look_at(generation: Generation) -> None:
+    pause = POLL_EVERY if settings.SETTLE_BY_POLLING else LOOK_EVERY
+    Generation.objects.filter(pk=generation.pk).update(look_at=timezone.now() + pause, looks=F("looks") + 1)
+    try:
+        status = _status(generation)
+    except FalError:
+        return
+    if status.status == "COMPLETED":
+        if settings.SETTLE_BY_POLLING:
+            settle_from_fal(generation, str(generation.request_id))
+        return
+    _show(generation, status)
+
+
+def _show(generation: Generation, status: Status) -> None:
+    """Tell the browser what fal says, where it is news."""
+    position = status.queue_position if status.status == "IN_QUEUE" else None
+    news: dict[str, object] = {}
+    if position != generation.queue_position:
+        Generation.objects.filter(pk=generation.pk).update(queue_position=position)
+        news["queue_position"] = position
+    if status.logs:
+        news["logs"] = [str(line.get("message", ""))[:500] for line in status.logs[-5:]]
+    try:
+        if status.status == "IN_PROGRESS" and generation.state == State.SUBMITTED:
+            transitions.advance(generation, State.RUNNING, running_at=Now(), last_sign_at=Now(), queue_position=None)
+        elif news:
+            transitions.record(generation, "job_progress", state=generation.state, **news)
+    except StaleTransition:
+        return
+
+
+# --- Ask: to settle --------------------------------------------------------------------------------------------------
+
+
+def settle_from_fal(generation: Generation, request_id: str) -> bool:
+    """Fetch fal's own record with our key and settle by it. Returns whether there was an outcome."""
+    try:
+        result = from_settings().result(endpoints.get(generation.endpoint).fal_id, request_id)
+    except GenerationFailed as error:
+        generations.settle(generation.pk, error, request_id=request_id)
+    except (NotFinished, NotFound, Unreachable) as error:
+        logger.info("no outcome yet", extra={"generation": str(generation.pk), "code": error.code})
+        return False
+    else:
+        generations.settle(generation.pk, result.payload, request_id=request_id)
+    return True
+
+
+def ask_soon(generation_id: UUID) -> None:
+    """Make a generation overdue, so that the next sweep asks fal about it."""
+    long_ago = timezone.now() - timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER + 1)
+    at_fal = (State.SUBMITTED, State.RUNNING)
+    Generation.objects.filter(pk=generation_id, state__in=at_fal).update(last_sign_at=long_ago, ask_at=None)
+
+
+def cancel_at_fal(generation_id: UUID) -> None:
+    """Pass a wish to cancel on to fal. Only a plain yes ends the generation; else its outcome does."""
+    generation = Generation.objects.get(pk=generation_id)
+    if generation.request_id is None or generation.state not in (State.SUBMITTED, State.RUNNING, State.LOST):
+        return
+    answer = from_settings().cancel(endpoints.get(generation.endpoint).fal_id, generation.request_id)
+    if answer == CancelAnswer.CANCELLED:
+        generations.settle(generation.pk, StoppedByFal(), request_id=generation.request_id)
+
+
+def _status(generation: Generation) -> Status:
+    return from_settings().status(endpoints.get(generation.endpoint).fal_id, str(generation.request_id), logs=True)
+
+
+# --- Sweep -----------------------------------------------------------------------------------------------------------
+
+
+def sweep() -> None:
+    """One round: free what waited too long, ask about what is overdue, ring for what lies waiting."""
+    for generation in _older_than(State.QUEUED, "created_at", settings.NEOAPEX_QUEUE_TIMEOUT):
+        _give_up(generation, QueueTimeout())
+    for generation in _overdue():
+        _ask(generation)
+    for state in (State.SUBMITTED, State.RUNNING):
+        for generation in _older_than(state, "last_sign_at", settings.NEOAPEX_LOST_AFTER):
+            _lose(generation)
+    for generation in _older_than(State.LOST, "last_sign_at", settings.NEOAPEX_LOST_RELEASE):
+        _give_up(generation, NoTrace())
+    for track_id in tracks.due():
+        doorbell.ring("studio.ingest", track_id=str(track_id))
+    for generation_id in _unconcluded():
+        generations.conclude(generation_id)
+    if Generation.objects.waiting().filter(run_at__lte=Now()).exists():
+        doorbell.ring("studio.dispatch")
+    IdempotencyKey.objects.filter(created_at__lt=timezone.now() - generations.IDEMPOTENCY_KEPT).delete()
+
+
+def _older_than(state: State, field: str, seconds: int) -> QuerySet[Generation]:
+    limit = timezone.now() - timedelta(seconds=seconds)
+    return Generation.objects.filter(state=state, **{f"{field}__lt": limit}).order_by(field)[:BATCH]
+
+
+def _overdue() -> QuerySet[Generation]:
+    limit = timezone.now() - timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER)
+    at_fal = (State.SUBMITTED, State.RUNNING, State.LOST)
+    return Generation.objects.filter(
+        Q(ask_at=None) | Q(ask_at__lte=Now()), state__in=at_fal, last_sign_at__lt=limit, request_id__isnull=False
+    ).order_by("last_sign_at")[:BATCH]
+
+
+def _ask(generation: Generation) -> None:
+    """Ask fal about one that is overdue, with growing pauses between two questions."""
+    pause = min(timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER) * 2**min(generation.asks, 10), LONGEST_PAUSE)
+    Generation.objects.filter(pk=generation.pk).update(ask_at=timezone.now() + pause, asks=F("asks") + 1)
+    try:
+        status = _status(generation)
+    except FalError as error:
+        logger.info("fal does not tell", extra={"generation": str(generation.pk), "code": error.code})
+        return
+    if status.status == "COMPLETED":
+        settle_from_fal(generation, str(generation.request_id))
+        return
+    Generation.objects.filter(pk=generation.pk).update(last_sign_at=Now())
+    _show(generation, status)
+
+
+def _lose(generation: Generation) -> None:
+    try:
+        transitions.advance(
+            generation,
+            State.LOST,
+            reason_code="no_sign_of_life",
+            reason_message=_("fal has not answered about this song. We keep asking; the money stays set aside."),
+            reason_whose=Whose.FAL,
+        )
+    except StaleTransition:
+        return
+
+
+def _give_up(generation: Generation, error: FalError) -> None:
+    try:
+        generations.fail(generation, error)
+    except StaleTransition:
+        return
+
+
+def _unconcluded() -> list[UUID]:
+    ingesting = Generation.objects.filter(state=State.INGESTING).exclude(tracks__state=TrackState.PENDING)
+    return list(ingesting.values_list("pk", flat=True)[:BATCH])

@@ -1,0 +1,32 @@
+"""What workers do when the doorbell rings: each task makes one call into the domain and may run twice."""
+
+from uuid import UUID
+
+from celery import shared_task
+
+from studio import dispatch, sweep, tracks
+
+
+@shared_task(name="studio.dispatch")
+def dispatch_waiting(**_: object) -> None:
+    dispatch.dispatch()
+
+
+@shared_task(name="studio.cancel_at_fal")
+def cancel_at_fal(*, generation_id: str, **_: object) -> None:
+    sweep.cancel_at_fal(UUID(generation_id))
+
+
+@shared_task(name="studio.look")
+def look(**_: object) -> None:
+    sweep.look()
+
+
+@shared_task(name="studio.sweep")
+def sweep_once(**_: object) -> None:
+    sweep.sweep()
+
+
+@shared_task(name="studio.ingest")
+def ingest(*, track_id: str, **_: object) -> None:
+    tracks.fetch(UUID(track_id))

@@ -1,0 +1,95 @@
+"""Which state may follow which, and the only function that moves one."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from studio import live
+from studio.errors import StaleTransition
+from studio.models import Event, Generation, Track
+from studio.states import GenerationState as G
+from studio.states import TrackState as T
+
+GENERATION: Final[Mapping[G, frozenset[G]]] = {
+    G.QUEUED: frozenset({G.SUBMITTED, G.INGESTING, G.FAILED, G.CANCELLED}),
+    G.SUBMITTED: frozenset({G.QUEUED, G.RUNNING, G.INGESTING, G.FAILED, G.CANCELLED, G.LOST}),
+    G.RUNNING: frozenset({G.INGESTING, G.FAILED, G.CANCELLED, G.LOST}),
+    G.LOST: frozenset({G.INGESTING, G.FAILED, G.CANCELLED}),
+    G.INGESTING: frozenset({G.READY, G.FAILED}),
+    G.READY: frozenset(),
+    # A success that comes late is still a song.
+    G.FAILED: frozenset({G.INGESTING}),
+    G.CANCELLED: frozenset({G.INGESTING}),
+}
+TRACK: Final[Mapping[T, frozenset[T]]] = {
+    T.PENDING: frozenset({T.READY, T.UNREADABLE}),
+    T.READY: frozenset(),
+    T.UNREADABLE: frozenset({T.PENDING}),
+}
+FINAL: Final = frozenset({G.READY, G.FAILED, G.CANCELLED})
+
+# What the browser and the logs are told when a state is reached.
+EVENTS: Final[Mapping[G, str]] = {
+    G.QUEUED: "job_queued",
+    G.SUBMITTED: "job_progress",
+    G.RUNNING: "job_progress",
+    G.LOST: "job_progress",
+    G.INGESTING: "job_progress",
+    G.READY: "job_succeeded",
+    G.FAILED: "job_failed",
+    G.CANCELLED: "job_failed",
+}
+
+
+def advance(generation: Generation, to: G, **fields: object) -> None:
+    """Move a generation as it was read to another state, with `fields` written in the same statement.
+
+    A compare-and-set: the row moves only if it still is in the state that was read. The event is kept in the same
+    transaction and pushed to the browser once that is committed.
+
+    :raises StaleTransition: somebody moved the row first, or the move isn't in the table.
+    """
+    came_from = G(generation.state)
+    if to not in GENERATION[came_from]:
+        raise StaleTransition(came_from, to)
+    fields["finished_at"] = Now() if to in FINAL else None
+    with transaction.atomic():
+        moved = Generation.objects.filter(pk=generation.pk, state=came_from).update(state=to, **fields)
+        if not moved:
+            raise StaleTransition(came_from, to)
+        generation.refresh_from_db()
+        record(generation, EVENTS[to], state=to)
+
+
+def advance_track(track: Track, to: T, **fields: object) -> None:
+    """The same for a track. :raises StaleTransition: as `advance`."""
+    came_from = T(track.state)
+    if to not in TRACK[came_from]:
+        raise StaleTransition(came_from, to)
+    if not Track.objects.filter(pk=track.pk, state=came_from).update(state=to, **fields):
+        raise StaleTransition(came_from, to)
+    track.refresh_from_db()
+
+
+def record(generation: Generation, name: str, **data: object) -> None:
+    """Keep an event and push it to whoever watches, once the transaction around is committed."""
+    event = Event.objects.create(person_id=generation.person_id, generation=generation, name=name, data=data)
+    live.publish_on_commit(event)
+
+
+def mark_started(generation: Generation, **fields: object) -> bool:
+    """Note that fal has the request, whoever says so first; `job_started` is emitted once, before any outcome.
+
+    Returns whether this call was the first.
+    """
+    with transaction.atomic():
+        first = Generation.objects.filter(pk=generation.pk, started_at=None).update(
+            started_at=Now(), last_sign_at=Now(), **fields
+        )
+        if not first:
+            return False
+        generation.refresh_from_db()
+        record(generation, "job_started", state=generation.state)
+    return True

@@ -1,0 +1,24 @@
+"""Which HTTP status a refused form answers with; the reason itself is shown in the form."""
+
+from typing import Final
+
+from ledger.errors import BudgetFrozen, InsufficientBudget, LedgerError
+from studio.errors import IdempotencyConflict, InvalidInput, Problem, StudioError, TooManyWaiting
+
+STATUSES: Final[dict[type[Exception], int]] = {
+    InvalidInput: 422,
+    InsufficientBudget: 402,
+    BudgetFrozen: 403,
+    IdempotencyConflict: 409,
+    TooManyWaiting: 429,
+}
+
+
+def status_of(error: StudioError | LedgerError) -> int:
+    return next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 400)
+
+
+def problems_of(error: StudioError | LedgerError) -> list[Problem]:
+    if isinstance(error, InvalidInput):
+        return error.problems
+    return [Problem(error.code, str(error.message), str(error.hint))]

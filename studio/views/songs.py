@@ -1,0 +1,125 @@
+"""One song: start it, watch it, cancel it, ask for it again, and the page of its own."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import reswap, retarget, trigger_client_event
+
+from ledger.errors import LedgerError
+from studio import generations, queries
+from studio.errors import AlreadyFinal, IdempotencyConflict, NotFound, StudioError
+from studio.forms import ComposerForm
+from studio.models import Generation
+from studio.queries import Card
+from studio.views.composer import ENDPOINT, composer, new_key, price
+from studio.views.people import PersonRequest, for_people
+from studio.views.refusals import problems_of, status_of
+
+FINAL_PHASES = frozenset({"ready", "failed", "cancelled"})
+
+
+@require_POST
+@for_people
+def start(request: PersonRequest) -> HttpResponse:
+    """Make a song. A refusal shows the composer again with every word that was typed."""
+    form = ComposerForm(request.POST)
+    try:
+        generation = generations.start(
+            person=request.user, endpoint=ENDPOINT, inputs=form.inputs(), idempotency_key=form.key
+        )
+    except (StudioError, LedgerError) as error:
+        return _refused(request, form, error)
+    if not request.htmx:
+        return redirect(_in_feed(generation))
+    shown = {"card": queries.card(request.user, generation.pk), "key": new_key(), **price(form, request.user)}
+    return render(request, "studio/started.html", shown, status=201)
+
+
+def _refused(request: PersonRequest, form: ComposerForm, error: StudioError | LedgerError) -> HttpResponse:
+    form.refuse(problems_of(error))
+    # A key that was used for another song would refuse for ever: the form gets a new one.
+    key = None if isinstance(error, IdempotencyConflict) else form.key
+    shown = {"filled": True, "feed": queries.feed(request.user), **composer(form, request.user, key)}
+    if not request.htmx:
+        return render(request, "studio/page.html", shown, status=status_of(error))
+    response = render(request, "studio/composer.html", shown, status=status_of(error))
+    return reswap(retarget(response, "#composer"), "outerHTML")
+
+
+@require_safe
+@for_people
+def card(request: PersonRequest, generation_id: UUID) -> HttpResponse:
+    """The card as it is now, with the budget line; on the page of the song `?page` shows it there."""
+    return _card(request, _own_card(request, generation_id))
+
+
+@require_POST
+@for_people
+def cancel(request: PersonRequest, generation_id: UUID) -> HttpResponse:
+    _own_card(request, generation_id)
+    try:
+        generations.cancel(person=request.user, generation_id=generation_id)
+    except AlreadyFinal as error:
+        # The card that comes back says how it ended, which is all that there is to say.
+        if not request.htmx:
+            messages.info(request, str(error.message))
+    if not request.htmx:
+        return redirect("song", generation_id)
+    return _card(request, _own_card(request, generation_id))
+
+
+@require_POST
+@for_people
+def again(request: PersonRequest, generation_id: UUID) -> HttpResponse:
+    """The same recipe as a new song, seed and all."""
+    before = _own_card(request, generation_id)
+    inputs = dict(before.generation.recipe)
+    key = request.POST.get("idempotency_key") or None
+    try:
+        generation = generations.start(
+            person=request.user, endpoint=before.generation.endpoint, inputs=inputs, idempotency_key=key
+        )
+    except (StudioError, LedgerError) as error:
+        return _card(request, before, error)
+    if not request.htmx:
+        return redirect(_in_feed(generation))
+    return render(request, "studio/again.html", {"card": before, "new": queries.card(request.user, generation.pk)})
+
+
+@require_safe
+@for_people
+def song(request: PersonRequest, generation_id: UUID) -> HttpResponse:
+    """All about one song, for somebody who arrives by a link."""
+    shown = _own_card(request, generation_id)
+    return render(
+        request,
+        "studio/song.html",
+        {"card": shown, "timeline": queries.timeline(shown.generation), "page": True, "key": new_key()},
+    )
+
+
+def _card(request: PersonRequest, shown: Card, error: StudioError | LedgerError | None = None) -> HttpResponse:
+    context = {"card": shown, "page": "page" in request.GET, "refusal": error, "key": new_key()}
+    if not request.htmx and error is not None:
+        context |= {"page": True, "timeline": queries.timeline(shown.generation)}
+        return render(request, "studio/song.html", context, status=status_of(error))
+    response = render(request, "studio/card_update.html", context, status=status_of(error) if error else 200)
+    if shown.phase in FINAL_PHASES:
+        # Money may have come back: the price line at the button asks again.
+        trigger_client_event(response, "money")
+    return response
+
+
+def _own_card(request: PersonRequest, generation_id: UUID) -> Card:
+    try:
+        return queries.card(request.user, generation_id)
+    except NotFound as error:
+        raise Http404(str(error.message)) from None
+
+
+def _in_feed(generation: Generation) -> str:
+    return f"{reverse('studio')}#generation-{generation.pk}"

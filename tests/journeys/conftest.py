@@ -1,0 +1,28 @@
+"""One studio for all journeys that don't break it."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.journeys.stack import RunningStudio, running_studio
+
+
+@pytest.fixture(scope="session")
+def studio() -> Iterator[RunningStudio]:
+    with running_studio() as running:
+        running.add_person("ada@example.com")
+        running.add_person("ben@example.com")
+        yield running
+
+
+@pytest.fixture(scope="session")
+def ada(studio: RunningStudio) -> Iterator[httpx.Client]:
+    with studio.client("ada@example.com") as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def ben(studio: RunningStudio) -> Iterator[httpx.Client]:
+    with studio.client("ben@example.com") as client:
+        yield client

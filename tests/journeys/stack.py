@@ -1,0 +1,192 @@
+"""A whole studio in processes of its own, as an operator would run it, for tests that go through real HTTP."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import psycopg
+
+from neoapex.embedded import ports
+from neoapex.embedded.redis import RedisServer
+from tests.simulator.server import RunningSimulator, running_simulator
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_SECONDS = 60.0
+
+
+class RunningStudio:
+    """`url` is the studio, `sim` the fal behind it; the rest is what a test does from outside."""
+
+    def __init__(self, home: Path, sim: RunningSimulator, environment: dict[str, str], port: int) -> None:
+        self.home = home
+        self.sim = sim
+        self.url = f"http://127.0.0.1:{port}"
+        self.port = port
+        self.environment = environment
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def manage(self, *arguments: str) -> str:
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def shell(self, code: str) -> str:
+        return self.manage("shell", "--no-imports", "-v", "0", "-c", code)
+
+    def login_link(self, who: str = "studio") -> str:
+        """A fresh one-time link for the demo musician ("studio") or the admin ("admin")."""
+        path = json.loads(self.manage("seed_demo", "--print-links"))[who]
+        return self.url + path
+
+    def add_person(self, email: str) -> None:
+        self.shell(f"from studio.models import User; User.objects.create_user({email!r})")
+
+    def client(self, email: str = "demo@example.com") -> httpx.Client:
+        token = self.manage("create_token", email)
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+
+    def start(self, name: str) -> None:
+        with (self.home / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                self._command(name), cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def _command(self, name: str) -> list[str]:
+        python = [sys.executable, "-m"]
+        celery = [*python, "celery", "-A", "neoapex.celery:app"]
+        return {
+            "web": [*python, "granian", "--interface", "asgi", "neoapex.asgi:application", "--host", "127.0.0.1",
+                    "--port", str(self.port), "--workers", "1", "--workers-kill-timeout", "2", "--no-ws"],
+            "worker": [*celery, "worker", "-Q", "fal,media,default", "-c", "4", "--without-gossip", "--without-mingle"],
+            "beat": [*celery, "beat"],
+        }[name]  # fmt: skip
+
+    def stop(self, name: str) -> None:
+        process = self.processes.pop(name, None)
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+
+    def kill(self, name: str) -> None:
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+    def log(self, name: str) -> str:
+        return (self.home / f"{name}.log").read_text(errors="replace")
+
+    def wait_ready(self) -> None:
+        def ready() -> bool:
+            try:
+                return httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).status_code == 200
+            except httpx.HTTPError:
+                return False
+
+        wait_for(ready, READY_SECONDS, lambda: self.log("web")[-2000:])
+
+    def wait_for_state(self, client: httpx.Client, generation_id: str, *states: str, seconds: float = 40) -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+
+        def reached() -> bool:
+            answer = client.get(f"/api/generations/{generation_id}")
+            seen.update(answer.json())
+            return seen["state"] in states
+
+        wait_for(reached, seconds, lambda: f"{seen}\n{self.log('worker')[-4000:]}\n{self.log('web')[-2000:]}")
+        return seen
+
+    def ledger_total_micros(self) -> int:
+        return int(self.shell("from ledger.queries import total_spent_micros; print(total_spent_micros())"))
+
+    def open_holds(self) -> int:
+        return int(self.shell("from ledger.queries import open_holds; print(len(list(open_holds())))"))
+
+
+def wait_for(done: Callable[[], bool], seconds: float, why: Callable[[], str]) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {why()}"
+        time.sleep(0.1)
+
+
+@contextmanager
+def running_studio(
+    settings: dict[str, str] | None = None, *, with_worker: bool = True, **simulator: object
+) -> Iterator[RunningStudio]:
+    """A studio with its own database, Redis and simulator; `settings` are environment variables on top."""
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="neoapex-journey-")))
+        home.chmod(0o711)
+        sim = stack.enter_context(running_simulator(**simulator))
+        database_url = stack.enter_context(_own_database())
+        redis = RedisServer(
+            home / "redis", ports.random_free(), secrets.token_hex(8), durable=False, log_path=home / "redis.log"
+        )
+        stack.callback(redis.start().stop)
+        port = ports.random_free()
+        environment = _environment(home, sim, database_url, redis.url, port) | (settings or {})
+        studio = RunningStudio(home, sim, environment, port)
+        studio.manage("migrate", "-v", "0")
+        studio.manage("collectstatic", "--noinput", "-v", "0")
+        studio.manage("seed_demo")
+        for name in ("web", "worker", "beat") if with_worker else ("web",):
+            stack.callback(studio.stop, name)
+            studio.start(name)
+        studio.wait_ready()
+        yield studio
+
+
+@contextmanager
+def _own_database() -> Iterator[str]:
+    """A new database on the server of the test run; journeys commit, so they can't share one."""
+    server = os.environ["DATABASE_URL"]
+    name = f"journey_{secrets.token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    try:
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _environment(home: Path, sim: RunningSimulator, database_url: str, redis_url: str, port: int) -> dict[str, str]:
+    return {
+        **os.environ,
+        "NEOAPEX_ENV": "embedded",
+        "NEOAPEX_HOME": str(home),
+        "NEOAPEX_PORT": str(port),
+        "NEOAPEX_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "SECRET_KEY": secrets.token_hex(32),
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "FAL_KEY": sim.key,
+        "NEOAPEX_FAL_QUEUE_URL": sim.url,
+        "NEOAPEX_FAL_REST_URL": sim.url,
+        "NEOAPEX_FAL_API_URL": f"{sim.url}/v1",
+        "NEOAPEX_FAL_CDN_URL": sim.url,
+        "NEOAPEX_FAL_JWKS_URL": f"{sim.url}/.well-known/jwks.json",
+        "NEOAPEX_FAL_USER_ID": sim.user_id,
+        "NEOAPEX_MEDIA_HOSTS": urlsplit(sim.url).netloc,
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,123 @@
+"""A callback's way: stored once, answered, processed later, harmless when repeated."""
+
+import hashlib
+import json
+import logging
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from studio import doorbell, generations, sweep
+from studio.fal.answers import outcome_error
+from studio.models import Generation
+from webhooks.models import Delivery, Flag
+from webhooks.signatures import Signed
+
+logger = logging.getLogger(__name__)
+
+TRIES = 8
+LEASE = timedelta(seconds=60)
+BATCH = 100
+
+_STORE = """
+    INSERT INTO webhooks_delivery (generation_id, request_id, body, body_sha256)
+    VALUES (%s, %s, %s, %s)
+    ON CONFLICT (request_id, body_sha256) DO NOTHING
+"""
+
+
+def receive(signed: Signed, generation_id: UUID, body: bytes) -> bool:
+    """Store a verified callback and ring for a worker. Returns whether it is new: a repeat changes nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STORE, [generation_id, signed.request_id, body, hashlib.sha256(body).hexdigest()])
+        new = cursor.rowcount == 1
+    if new:
+        doorbell.ring_soon("webhooks.process_waiting")
+    return new
+
+
+def process_waiting() -> None:
+    """Work through the deliveries that wait, oldest first; bounded, the rest is for the next ring."""
+    for _ in range(BATCH):
+        delivery = _claim()
+        if delivery is None:
+            return
+        process(delivery)
+
+
+def _claim() -> Delivery | None:
+    with transaction.atomic():
+        waiting = Delivery.objects.filter(processed_at=None, run_at__lte=Now()).order_by("run_at", "pk")
+        delivery = waiting.select_for_update(skip_locked=True).first()
+        if delivery is not None:
+            # A lease: if this worker dies here, another takes the delivery up again a minute later.
+            Delivery.objects.filter(pk=delivery.pk).update(run_at=timezone.now() + LEASE, attempts=F("attempts") + 1)
+            delivery.attempts += 1
+        return delivery
+
+
+def process(delivery: Delivery) -> None:
+    """Settle what a delivery tells of, or flag it. One that fails is tried again with growing pauses, then left as dead."""
+    try:
+        flag = _process(delivery)
+    except Exception:  # the delivery must survive whatever went wrong; it is tried again and shown
+        logger.exception("delivery failed", extra={"delivery": delivery.pk, "attempts": delivery.attempts})
+        if delivery.attempts < TRIES:
+            pause = timedelta(seconds=2**delivery.attempts)
+            Delivery.objects.filter(pk=delivery.pk).update(run_at=timezone.now() + pause)
+            return
+        flag = Flag.DEAD
+    Delivery.objects.filter(pk=delivery.pk).update(processed_at=Now(), flag=flag or "")
+
+
+def _process(delivery: Delivery) -> Flag | None:
+    body = _read(delivery)
+    if body is None:
+        return Flag.UNREADABLE_BODY
+    generation = Generation.objects.filter(pk=delivery.generation_id).first()
+    if generation is None:
+        return Flag.UNKNOWN_GENERATION
+    if _is_foreign(generation, delivery, body):
+        return Flag.FOREIGN_REQUEST
+    if Delivery.objects.filter(request_id=delivery.request_id, pk__lt=delivery.pk, flag="").exists():
+        return Flag.DIFFERENT_PAYLOAD
+    payload = body.get("payload")
+    if not settings.NEOAPEX_FAL_USER_ID or not _tells_all(body):
+        # Not proven to be our account's, or without the result: only a doorbell. Our own key fetches what is true.
+        if not sweep.settle_from_fal(generation, delivery.request_id):
+            raise LookupError("fal has no outcome yet")
+    elif body["status"] == "ERROR":
+        error = outcome_error(payload, body.get("error"))
+        generations.settle(generation.pk, error, request_id=delivery.request_id)
+    else:
+        generations.settle(generation.pk, payload, request_id=delivery.request_id)
+    return None
+
+
+def _tells_all(body: dict[str, Any]) -> bool:
+    if body.get("status") == "ERROR":
+        return True
+    return body.get("status") == "OK" and isinstance(body.get("payload"), dict) and not body.get("payload_error")
+
+
+def _read(delivery: Delivery) -> dict[str, Any] | None:
+    try:
+        body = json.loads(bytes(delivery.body))
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _is_foreign(generation: Generation, delivery: Delivery, body: dict[str, Any]) -> bool:
+    """A request id that isn't this generation's is never adopted, whoever signed it."""
+    if body.get("request_id", delivery.request_id) != delivery.request_id:
+        return True
+    if generation.request_id is not None:
+        return generation.request_id != delivery.request_id
+    return generation.submit_started_at is None or Generation.objects.filter(request_id=delivery.request_id).exists()
