@@ -1,7 +1,5 @@
 """Windows on the ledger: budgets and entries can only be looked at; quotas are set here."""
 
-from typing import Any
-
 from django import forms
 from django.contrib import admin
 from django.db import models
@@ -19,13 +17,13 @@ class WindowAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     actions = None
     show_full_result_count = False
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
         return False
 
 
@@ -82,31 +80,30 @@ def _signed(delta_micros: int) -> str:
     return f"{'+' if delta_micros > 0 else ''}{display_dollars(delta_micros)}"
 
 
-class QuotaForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A quota as people write it: in dollars."""
+class DollarsField(forms.CharField):
+    """Dollars in the form, micros behind it; empty is None."""
 
-    monthly_dollars = forms.CharField(required=False, help_text="From next month on, like 25.00. Empty: the studio's default.")
+    def prepare_value(self, value: int | str | None) -> str | None:
+        return format_dollars(value) if isinstance(value, int) else value
 
-    class Meta:
-        model = Quota
-        fields = ("person", "monthly_dollars", "frozen")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(*args, **kwargs)
-        own = self.instance.monthly_micros
-        self.initial.setdefault("monthly_dollars", "" if own is None else format_dollars(own))
-
-    def clean_monthly_dollars(self) -> int | None:
-        text = self.cleaned_data["monthly_dollars"]
+    def to_python(self, value: str | None) -> int | None:  # type: ignore[override]
+        text = super().to_python(value)
         try:
             return parse_dollars(text) if text else None
         except InvalidAmount as error:
             raise forms.ValidationError(f"{error.message} {error.hint}", error.code) from error
 
-    def save(self, commit: bool = True) -> Quota:  # noqa: FBT001, FBT002
-        self.instance.monthly_micros = self.cleaned_data["monthly_dollars"]
-        quota: Quota = super().save(commit)
-        return quota
+
+class QuotaForm(forms.ModelForm):  # type: ignore[type-arg]
+    monthly_micros = DollarsField(
+        label="Monthly budget in dollars",
+        required=False,
+        help_text="For months that begin from now on, like 25.00. Empty: the studio's default.",
+    )
+
+    class Meta:
+        model = Quota
+        fields = ("person", "monthly_micros", "frozen")
 
 
 @admin.register(Quota)

@@ -132,9 +132,7 @@ class Entry(models.Model):
                 name="entry_kind_fits_deltas",
             ),
             models.CheckConstraint(
-                condition=~Q(reason="")
-                | Q(kind__in=["HOLD", "RELEASE"])
-                | Q(kind="CHARGE", hold__isnull=False),
+                condition=~Q(reason="") | Q(kind__in=["HOLD", "RELEASE"]) | Q(kind="CHARGE", hold__isnull=False),
                 name="entry_reason_given",
             ),
         ]

@@ -11,6 +11,7 @@ from datetime import date, datetime
 import psycopg
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 
 from ledger import quotas, statements
 from ledger.errors import (
@@ -30,17 +31,13 @@ from ledger.money import MAX_MICROS, check_micros
 
 HOLD_TRIES = 5
 
-# Broken by a repeat, or by a race that was lost: the caller looks at what is there. Any other is a fault of ours.
-_EXPECTED = frozenset(
-    {
-        "entry_hold_once",
-        "entry_hold_resolved_once",
-        "entry_house_charge_once",
-        "entry_move_once",
-        "entry_grant_once",
-        "budget_within_grant",
-    }
-)
+# Broken by a repeat or in a lost race: the caller looks at what is there. Any other rule is broken by a fault of ours.
+_EXPECTED = frozenset({"entry_hold_once", "entry_grant_once", "budget_within_grant"})
+
+# What BOOK writes where an operation says nothing.
+_NOTHING: Mapping[str, object] = {"granted": 0, "spent": 0, "hold": None, "author": None}
+# The entries among which a reference stands for one grant; a month's first GRANT is one of them.
+_GRANTS = Q(kind=EntryKind.GRANT) | Q(kind=EntryKind.ADJUST, hold__isnull=True)
 
 
 def hold(*, person: AbstractBaseUser, amount_micros: int, reference: str, now: datetime | None = None) -> Entry:
@@ -57,23 +54,19 @@ def hold(*, person: AbstractBaseUser, amount_micros: int, reference: str, now: d
     for _ in range(HOLD_TRIES):
         if booked := _book(statements.HOLD, parameters):
             return booked
+        # In this order: a rival with the same reference that took the money is then seen to have it.
+        budget = Budget.objects.filter(person_id=person.pk, month=month).first()
         if earlier := _hold_of(reference):
             return _same(earlier, earlier.budget.person_id == person.pk and earlier.held_delta == amount_micros)
-        _check_can_hold(person, month, amount_micros)
+        if quotas.is_frozen(person):
+            raise BudgetFrozen
+        if budget is None:
+            _open_budget(person, month)
+        elif budget.available_micros < amount_micros:
+            raise InsufficientBudget(
+                available_micros=budget.available_micros, needed_micros=amount_micros, resets_at=quotas.resets_at(month)
+            )
     raise LedgerBusy
-
-
-def _check_can_hold(person: AbstractBaseUser, month: date, amount_micros: int) -> None:
-    """Say why a hold was refused; return when the reason is gone, or was only that the month had no budget yet."""
-    if quotas.is_frozen(person):
-        raise BudgetFrozen
-    budget = Budget.objects.filter(person_id=person.pk, month=month).first()
-    if budget is None:
-        _open_budget(person, month)
-    elif budget.available_micros < amount_micros:
-        raise InsufficientBudget(
-            available_micros=budget.available_micros, needed_micros=amount_micros, resets_at=quotas.resets_at(month)
-        )
 
 
 def charge(*, reference: str, amount_micros: int) -> Entry:
@@ -102,9 +95,7 @@ def _resolve(kind: EntryKind, reference: str, spent_micros: int) -> Entry:
     parameters = {"kind": kind.value, "reference": reference, "spent": spent_micros}
     if booked := _book(statements.RESOLVE, parameters):
         return booked
-    earlier = Entry.objects.filter(
-        hold__reference=reference, hold__kind=EntryKind.HOLD, kind__in=RESOLUTIONS
-    ).first()
+    earlier = Entry.objects.filter(hold__reference=reference, hold__kind=EntryKind.HOLD, kind__in=RESOLUTIONS).first()
     if earlier is None:
         raise UnknownHold(reference)
     if earlier.kind != kind:
@@ -118,14 +109,19 @@ def charge_house(*, reference: str, amount_micros: int, reason: str, now: dateti
     :raises ReferenceConflict: the house paid another amount under this reference.
     """
     check_micros(amount_micros)
-    budget = _open_house(quotas.month_of(now))
-    booked = _book_on(
-        budget, EntryKind.CHARGE, spent_delta=amount_micros, reference=reference, reason=reason
+    entry = _book(
+        statements.BOOK,
+        {
+            **_NOTHING,
+            "kind": EntryKind.CHARGE.value,
+            "budget": _open_house(quotas.month_of(now)).pk,
+            "spent": amount_micros,
+            "reference": reference,
+            "reason": reason,
+        },
     )
-    if booked is not None:
-        return booked
-    earlier = Entry.objects.get(reference=reference, kind=EntryKind.CHARGE, hold__isnull=True)
-    return _same(earlier, earlier.spent_delta == amount_micros)
+    entry = entry or Entry.objects.get(reference=reference, kind=EntryKind.CHARGE, hold__isnull=True)
+    return _same(entry, entry.spent_delta == amount_micros)
 
 
 def move_to_house(*, reference: str, amount_micros: int, reason: str) -> tuple[Entry, Entry]:
@@ -151,13 +147,20 @@ def move_to_house(*, reference: str, amount_micros: int, reason: str) -> tuple[E
 
 
 def _move(budget: Budget, held: Entry, spent_delta: int, reason: str) -> Entry:
-    booked = _book_on(
-        budget, EntryKind.ADJUST, spent_delta=spent_delta, reference=held.reference, hold=held, reason=reason
+    entry = _book(
+        statements.BOOK,
+        {
+            **_NOTHING,
+            "kind": EntryKind.ADJUST.value,
+            "budget": budget.pk,
+            "spent": spent_delta,
+            "reference": held.reference,
+            "reason": reason,
+            "hold": held.pk,
+        },
     )
-    if booked is not None:
-        return booked
-    earlier = Entry.objects.get(hold=held, budget=budget, kind=EntryKind.ADJUST)
-    return _same(earlier, earlier.spent_delta == spent_delta)
+    entry = entry or Entry.objects.get(hold=held, budget=budget, kind=EntryKind.ADJUST)
+    return _same(entry, entry.spent_delta == spent_delta)
 
 
 def grant(
@@ -177,15 +180,23 @@ def grant(
     if check_micros(amount_micros, at_least=-MAX_MICROS) == 0:
         raise InvalidAmount("A grant of nothing changes nothing.")
     budget = _open_budget(person, quotas.month_of(now))
-    kind = EntryKind.GRANT if amount_micros > 0 else EntryKind.ADJUST
-    booked = _book_on(budget, kind, granted_delta=amount_micros, reference=reference, reason=reason, author=author)
-    if booked is not None:
-        return booked
-    earlier = Entry.objects.select_related("budget").exclude(granted_delta=0).filter(reference=reference).first()
-    if earlier is None:
+    entry = _book(
+        statements.BOOK if amount_micros > 0 else statements.TAKE_BACK,
+        {
+            **_NOTHING,
+            "kind": EntryKind.GRANT.value,
+            "budget": budget.pk,
+            "granted": amount_micros,
+            "reference": reference,
+            "reason": reason,
+            "author": author.pk if author else None,
+        },
+    )
+    entry = entry or Entry.objects.filter(reference=reference).filter(_GRANTS).first()
+    if entry is None:
         budget.refresh_from_db()
         raise GrantInUse(budget.available_micros)
-    return _same(earlier, earlier.budget.person_id == person.pk and earlier.granted_delta == amount_micros)
+    return _same(entry, entry.budget.person_id == person.pk and entry.granted_delta == amount_micros)
 
 
 def _open_budget(person: AbstractBaseUser, month: date) -> Budget:
@@ -224,32 +235,6 @@ def _same(earlier: Entry, says_the_same: bool) -> Entry:
     if not says_the_same:
         raise ReferenceConflict(earlier.reference)
     return earlier
-
-
-def _book_on(
-    budget: Budget,
-    kind: EntryKind,
-    *,
-    reference: str,
-    reason: str,
-    granted_delta: int = 0,
-    spent_delta: int = 0,
-    hold: Entry | None = None,
-    author: AbstractBaseUser | None = None,
-) -> Entry | None:
-    return _book(
-        statements.BOOK,
-        {
-            "budget": budget.pk,
-            "kind": kind.value,
-            "granted": granted_delta,
-            "spent": spent_delta,
-            "reference": reference,
-            "reason": reason,
-            "hold": hold.pk if hold else None,
-            "author": author.pk if author else None,
-        },
-    )
 
 
 def _book(statement: str, parameters: Mapping[str, object]) -> Entry | None:

@@ -1,6 +1,6 @@
 """The SQL of the ledger: each statement changes a budget and writes the entry that explains it, both or neither.
 
-A statement that finds its condition unmet writes nothing and returns no row. What it returns are columns of an Entry.
+A statement that may not book writes nothing and returns no row. What it returns are the columns of an Entry.
 """
 
 # The condition is checked again on the row as the last writer left it, so racing holds cannot take the same money.
@@ -20,40 +20,51 @@ SELECT 'HOLD', id, %(amount)s, %(reference)s FROM booked
 RETURNING *
 """
 
-RESOLVE = """
-WITH hold AS (
-    SELECT id, budget_id, held_delta FROM ledger_entry WHERE reference = %(reference)s AND kind = 'HOLD'
-), booked AS (
+# What is held or spent stays granted.
+TAKE_BACK = """
+WITH booked AS (
     UPDATE ledger_budget
-    SET held_micros = held_micros - hold.held_delta,
-        spent_micros = spent_micros + %(spent)s,
-        overrun_micros = overrun_micros + GREATEST(%(spent)s - hold.held_delta, 0)
-    FROM hold
-    WHERE ledger_budget.id = hold.budget_id
-      AND NOT EXISTS (
-          SELECT FROM ledger_entry AS earlier
-          WHERE earlier.hold_id = hold.id AND earlier.kind IN ('CHARGE', 'RELEASE')
-      )
-    RETURNING ledger_budget.id AS budget_id, hold.id AS hold_id, hold.held_delta
+    SET granted_micros = granted_micros + %(granted)s
+    WHERE id = %(budget)s AND held_micros + spent_micros <= granted_micros + %(granted)s
+    RETURNING id
 )
-INSERT INTO ledger_entry (kind, budget_id, held_delta, spent_delta, reference, hold_id)
-SELECT %(kind)s, budget_id, -held_delta, %(spent)s, %(reference)s, hold_id FROM booked
+INSERT INTO ledger_entry (kind, budget_id, granted_delta, reference, reason, author_id)
+SELECT 'ADJUST', id, %(granted)s, %(reference)s, %(reason)s, %(author)s::bigint FROM booked
 RETURNING *
 """
 
-# Only a grant that is taken back has a condition: what is held or spent stays granted.
-BOOK = """
-WITH booked AS (
+# From here on nothing depends on the budget, so the entry goes first: the second of two rivals waits at the unique
+# index, finds the first's entry there, and leaves the budget alone.
+RESOLVE = """
+WITH entry AS (
+    INSERT INTO ledger_entry (kind, budget_id, held_delta, spent_delta, reference, hold_id)
+    SELECT %(kind)s, budget_id, -held_delta, %(spent)s, reference, id
+    FROM ledger_entry WHERE reference = %(reference)s AND kind = 'HOLD'
+    ON CONFLICT DO NOTHING
+    RETURNING *
+), booked AS (
     UPDATE ledger_budget
-    SET granted_micros = granted_micros + %(granted)s,
-        spent_micros = spent_micros + %(spent)s
-    WHERE id = %(budget)s
-      AND (%(granted)s >= 0 OR held_micros + spent_micros <= granted_micros + %(granted)s)
-    RETURNING id
+    SET held_micros = held_micros + entry.held_delta,
+        spent_micros = spent_micros + entry.spent_delta,
+        overrun_micros = overrun_micros + GREATEST(entry.held_delta + entry.spent_delta, 0)
+    FROM entry WHERE ledger_budget.id = entry.budget_id
 )
-INSERT INTO ledger_entry (kind, budget_id, granted_delta, spent_delta, reference, hold_id, reason, author_id)
-SELECT %(kind)s, id, %(granted)s, %(spent)s, %(reference)s, %(hold)s::bigint, %(reason)s, %(author)s::bigint FROM booked
-RETURNING *
+SELECT * FROM entry
+"""
+
+BOOK = """
+WITH entry AS (
+    INSERT INTO ledger_entry (kind, budget_id, granted_delta, spent_delta, reference, hold_id, reason, author_id)
+    VALUES (%(kind)s, %(budget)s, %(granted)s, %(spent)s, %(reference)s, %(hold)s, %(reason)s, %(author)s)
+    ON CONFLICT DO NOTHING
+    RETURNING *
+), booked AS (
+    UPDATE ledger_budget
+    SET granted_micros = granted_micros + entry.granted_delta,
+        spent_micros = spent_micros + entry.spent_delta
+    FROM entry WHERE ledger_budget.id = entry.budget_id
+)
+SELECT * FROM entry
 """
 
 OPEN_BUDGET = """

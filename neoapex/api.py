@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class PersonalToken(HttpBearer):
-    """`Authorization: Bearer nxa_…`. A program with a token needs no CSRF cookie: nobody's browser sends it by itself."""
+    """`Authorization: Bearer nxa_…`. It needs no CSRF cookie: no browser sends a token by itself."""
 
     def authenticate(self, request: HttpRequest, token: str) -> User | None:
         person = tokens.person_of(token)
@@ -87,7 +87,12 @@ def domain_error(request: HttpRequest, error: Any) -> HttpResponse:
 def invalid_request(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """ninja's own look at parameters and bodies, in our shape. What was sent is not repeated."""
     found = [
-        {"field": ".".join(str(part) for part in item["loc"][1:]) or None, "code": item["type"], "message": item["msg"], "hint": ""}
+        {
+            "field": ".".join(str(part) for part in item["loc"][1:]) or None,
+            "code": item["type"],
+            "message": item["msg"],
+            "hint": "",
+        }
         for item in error.errors
     ]
     first = found[0] if found else {"field": None, "message": _("The request can't be read.")}
@@ -123,7 +128,7 @@ def gone(request: HttpRequest, error: Http404) -> HttpResponse:
 
 
 def unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
-    logger.exception("unexpected error", exc_info=error)
+    logger.error("unexpected error", exc_info=error)
     return problems.server_error(request)
 
 

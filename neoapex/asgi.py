@@ -18,7 +18,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 from neoapex import events  # noqa: E402
 
 THREADS = int(os.environ.get("NEOAPEX_WEB_THREADS", "8"))
-_pages = WSGIMiddleware(wsgi, workers=THREADS)
+_pages = WSGIMiddleware(wsgi, workers=THREADS)  # type: ignore[arg-type] # a WSGI application by any name
 
 
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:

@@ -135,7 +135,9 @@ async def stream(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         queue = await hub.join(person_id)
     except TooManyStreams:
         hint = "Close a tab or two."
-        await _refuse(send, 429, problems.problem("too_many_streams", "Too many streams are open.", hint, retry_after=30))
+        await _refuse(
+            send, 429, problems.problem("too_many_streams", "Too many streams are open.", hint, retry_after=30)
+        )
         return
     gone = asyncio.ensure_future(_until_disconnect(receive))
     try:
@@ -180,8 +182,9 @@ async def _texts(
 async def _next(queue: "asyncio.Queue[str | None]", gone: "asyncio.Future[None]") -> str | None:
     """The next message, an empty text when it is time for a sign of life, None when the stream should end."""
     getting = asyncio.ensure_future(queue.get())
+    waited: set[asyncio.Future[Any]] = {getting, gone}
     try:
-        await asyncio.wait({getting, gone}, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waited, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         return getting.result() if getting.done() else ""
     finally:
         getting.cancel()
@@ -215,7 +218,11 @@ def _database(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
 async def _admit(scope: dict[str, Any]) -> tuple[tuple[int, dict[str, Any]] | None, int | None, int | None]:
     """A refusal, or who listens and the id of the last event they had."""
     if hub.closing:
-        return (503, problems.problem("stopping", "The studio is restarting.", "Come again.", retry_after=2)), None, None
+        return (
+            (503, problems.problem("stopping", "The studio is restarting.", "Come again.", retry_after=2)),
+            None,
+            None,
+        )
     request = ASGIRequest(scope, io.BytesIO())
     try:
         request.get_host()
@@ -225,7 +232,11 @@ async def _admit(scope: dict[str, Any]) -> tuple[tuple[int, dict[str, Any]] | No
         return (405, problems.problem("method_not_allowed", "This address takes GET.")), None, None
     person_id = await _database(_listener)(request)
     if person_id is None:
-        return (401, problems.problem("unauthenticated", "Who are you?", "Log in, or send a personal token.")), None, None
+        return (
+            (401, problems.problem("unauthenticated", "Who are you?", "Log in, or send a personal token.")),
+            None,
+            None,
+        )
     last = request.headers.get("Last-Event-ID", "")
     return None, person_id, int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
 

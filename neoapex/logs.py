@@ -5,7 +5,8 @@ import re
 
 from pythonjsonlogger.json import JsonFormatter
 
-# A fal key is `id:secret` behind the word Key; personal tokens start with nxa_; login links and signed URLs carry theirs as a parameter.
+# A fal key is `id:secret` behind the word Key; personal tokens start with nxa_; login links and signed URLs carry
+# theirs as a parameter.
 SECRETS = re.compile(r"(?i)(\b(?:key|bearer)\s+|[?&](?:sesame|token|signature|x-amz-[a-z]+)=|\bnxa_)[^\s&\"']+")
 
 

@@ -17,7 +17,9 @@ logger = logging.getLogger(__name__)
 PROGRAM_PATHS = ("/api/", "/webhooks/", "/credits/", "/healthz", "/readyz")
 
 
-def problem(code: str, message: str, hint: str = "", *, retry_after: int | None = None, **more: object) -> dict[str, Any]:
+def problem(
+    code: str, message: str, hint: str = "", *, retry_after: int | None = None, **more: object
+) -> dict[str, Any]:
     """The structured error. `requestId` is the one in the logs and in the answer's X-Request-Id."""
     body: dict[str, Any] = {"code": code, "message": message, "hint": hint, "requestId": get_guid()}
     if retry_after is not None:
@@ -40,7 +42,9 @@ def answer(request: HttpRequest, status: int, body: dict[str, Any]) -> HttpRespo
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
         return too_large(request)
-    return answer(request, 400, problem("bad_request", _("The request can't be understood."), _("Check what was sent.")))
+    return answer(
+        request, 400, problem("bad_request", _("The request can't be understood."), _("Check what was sent."))
+    )
 
 
 def too_large(request: HttpRequest) -> HttpResponse:
@@ -65,7 +69,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     logger.info("csrf refused", extra={"reason": reason})
     hint = _("Reload the page and try again; programs use a personal token instead of the session.")
-    return answer(request, 403, problem("csrf_failed", _("The page was too old, or this came from another site."), hint))
+    return answer(
+        request, 403, problem("csrf_failed", _("The page was too old, or this came from another site."), hint)
+    )
 
 
 def method_not_allowed(request: HttpRequest, allowed: str) -> HttpResponse:

@@ -23,7 +23,9 @@ NEOAPEX_PORT = read.whole_number("NEOAPEX_PORT", 8000, at_least=1)
 NEOAPEX_PUBLIC_URL = read.url("NEOAPEX_PUBLIC_URL", "", embedded=EMBEDDED)
 
 DEBUG = False
-SECRET_KEY = read.text("SECRET_KEY", None if not EMBEDDED else "embedded-commands-outside-a-studio", hint="Any long random text.")
+SECRET_KEY = read.text(
+    "SECRET_KEY", None if not EMBEDDED else "embedded-commands-outside-a-studio", hint="Any long random text."
+)
 ALLOWED_HOSTS = read.names("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]" if EMBEDDED else "")
 if not EMBEDDED and not ALLOWED_HOSTS:
     raise ImproperlyConfigured("ALLOWED_HOSTS is not set. Name the hosts that people reach the studio by.")
@@ -32,7 +34,9 @@ if not EMBEDDED and not NEOAPEX_PUBLIC_URL:
 
 # --- fal -------------------------------------------------------------------------------------------------------------
 
-FAL_KEY = read.text("FAL_KEY", "" if EMBEDDED else None, hint="Make a key in fal's dashboard; production needs it to start.")
+FAL_KEY = read.text(
+    "FAL_KEY", "" if EMBEDDED else None, hint="Make a key in fal's dashboard; production needs it to start."
+)
 NEOAPEX_FAL_QUEUE_URL = read.url("NEOAPEX_FAL_QUEUE_URL", "https://queue.fal.run", embedded=EMBEDDED)
 NEOAPEX_FAL_REST_URL = read.url("NEOAPEX_FAL_REST_URL", "https://rest.fal.ai", embedded=EMBEDDED)
 NEOAPEX_FAL_API_URL = read.url("NEOAPEX_FAL_API_URL", "https://api.fal.ai/v1", embedded=EMBEDDED)
@@ -121,7 +125,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "studio.sweep", "schedule": timedelta(seconds=min(NEOAPEX_SWEEP_AFTER, 15)), "options": {"expires": 60}},
+    "sweep": {
+        "task": "studio.sweep",
+        "schedule": timedelta(seconds=min(NEOAPEX_SWEEP_AFTER, 15)),
+        "options": {"expires": 60},
+    },
     "look": {"task": "studio.look", "schedule": timedelta(seconds=3), "options": {"expires": 10}},
     "deliveries": {"task": "webhooks.process_waiting", "schedule": timedelta(seconds=15), "options": {"expires": 60}},
 }
@@ -152,6 +160,7 @@ MIDDLEWARE = [
     "django_guid.middleware.guid_middleware",
     "neoapex.problems.StructuredErrors",
     "django.middleware.security.SecurityMiddleware",
+    "neoapex.front_door.FrontDoor",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -206,7 +215,12 @@ SESAME_ONE_TIME = True
 SESAME_MAX_AGE = timedelta(days=1)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
 ]
 # The organisation pays fal's bill, so in production an admin makes the accounts unless it is opened on purpose.
 NEOAPEX_SIGNUP = read.switch("NEOAPEX_SIGNUP", default=EMBEDDED)
@@ -220,7 +234,9 @@ ACCOUNT_EMAIL_VERIFICATION = "none" if EMBEDDED else "mandatory"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "5/5m/key,20/m/ip"}
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
-EMAIL_CONFIG = read.env.email_url_config(read.text("EMAIL_URL", "consolemail://" if EMBEDDED else None, hint="As in smtp+tls://user:password@host:587."))
+EMAIL_CONFIG = read.env.email_url_config(
+    read.text("EMAIL_URL", "consolemail://" if EMBEDDED else None, hint="As in smtp+tls://user:password@host:587.")
+)
 vars().update(EMAIL_CONFIG)
 
 # --- Security --------------------------------------------------------------------------------------------------------
@@ -268,7 +284,14 @@ LOGGING = {
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "django_guid.log_filters.CorrelationId", "correlation_id_field": "request_id"}},
     "formatters": {"json": {"()": "neoapex.logs.JsonLines"}},
-    "handlers": {"lines": {"class": "logging.StreamHandler", "stream": LOG_STREAM, "formatter": "json", "filters": ["request_id"]}},
+    "handlers": {
+        "lines": {
+            "class": "logging.StreamHandler",
+            "stream": LOG_STREAM,
+            "formatter": "json",
+            "filters": ["request_id"],
+        }
+    },
     "root": {"handlers": ["lines"], "level": "INFO"},
     "loggers": {
         "django_guid": {"level": "WARNING"},

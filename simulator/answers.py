@@ -1,6 +1,7 @@
 """The shapes of fal's answers that more than one route gives: errors, ids, the caller's key, and moods on a call."""
 
 import asyncio
+import json
 import os
 import secrets
 import socket
@@ -9,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from simulator.moods import CALM, Call, Mood
 from simulator.outcomes import problem
@@ -32,17 +33,22 @@ TEXTS = {
 ERROR_TYPES = {400: "bad_request", 500: "internal_error", 502: "runner_incomplete_response", 504: "request_timeout"}
 
 
+def json_answer(body: object, status_code: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """In ASCII, unlike Starlette's own: a caller's text comes back whatever half characters it holds."""
+    return Response(json.dumps(body), status_code, headers, media_type="application/json")
+
+
 def detail(
     status_code: int, text: str, *, error_type: str | None = None, headers: dict[str, str] | None = None
 ) -> Response:
     """A text under `detail`, as fal's gateway and machinery answer."""
     body = {"detail": text, **({"error_type": error_type} if error_type else {})}
     more = {"x-fal-error-type": error_type} if error_type else {}
-    return JSONResponse(body, status_code, headers={**more, **(headers or {})})
+    return json_answer(body, status_code, {**more, **(headers or {})})
 
 
 def not_found() -> Response:
-    return JSONResponse({"status": "NOT_FOUND"}, 404)
+    return json_answer({"status": "NOT_FOUND"}, 404)
 
 
 def app_name(request: Request) -> str:
@@ -57,7 +63,7 @@ def told_answer(request: Request, mood: Mood) -> Response:
     if mood.nginx:
         return HTMLResponse(NGINX.format(status_code, REASONS.get(status_code, "Error")), status_code, headers)
     if status_code == 422:
-        return JSONResponse({"detail": [problem("missing", "Field required", ("body", "prompt"))]}, 422, headers)
+        return json_answer({"detail": [problem("missing", "Field required", ("body", "prompt"))]}, 422, headers)
     if 300 <= status_code < 400:
         return Response(status_code=status_code, headers={"location": str(request.base_url), **headers})
     kind = "runner_scheduling_failure" if status_code == 503 else ERROR_TYPES.get(status_code)
@@ -80,8 +86,10 @@ def drop_connection(request: Request) -> None:
     """Shuts the caller's socket without a byte of answer: no ASGI message can do that, so find the descriptor."""
     if request.client is None:
         return
+    # Granian gives the port as a text.
+    peer = (request.client.host, int(request.client.port))
     for entry in Path("/proc/self/fd").iterdir():
-        if _is_peer(entry, (request.client.host, request.client.port)):
+        if _is_peer(entry, peer):
             with socket.socket(fileno=os.dup(int(entry.name))) as connection:
                 connection.shutdown(socket.SHUT_RDWR)
 

@@ -4,9 +4,10 @@ from typing import Any
 
 from pydantic import ValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
+from simulator.answers import json_answer
 from simulator.moods import Mood
 from simulator.simulation import Simulation
 from simulator.store import StoredRequest
@@ -20,7 +21,7 @@ def _simulation(request: Request) -> Simulation:
 async def bill(request: Request) -> Response:
     lines = _simulation(request).store.bill()
     entries = [{name: line[name] for name in ("request_id", "endpoint_id", "cost_micros")} for line in lines]
-    return JSONResponse({"requests": entries, "total_micros": sum(line["cost_micros"] for line in lines)})
+    return json_answer({"requests": entries, "total_micros": sum(line["cost_micros"] for line in lines)})
 
 
 async def moods(request: Request) -> Response:
@@ -30,18 +31,18 @@ async def moods(request: Request) -> Response:
         try:
             store.add_mood(Mood.model_validate_json(await request.body()))
         except ValidationError as error:
-            return JSONResponse({"detail": error.errors(include_url=False, include_context=False)}, 422)
+            return json_answer({"detail": error.errors(include_url=False, include_context=False)}, 422)
     if request.method == "DELETE":
         store.clear_moods()
     left = [mood.model_dump(exclude_defaults=True) | {"next": mood.next} for mood in store.moods()]
-    return JSONResponse({"moods": left})
+    return json_answer({"moods": left})
 
 
 async def rotate_keys(request: Request) -> Response:
     """`?keep=1` goes on publishing the old keys; without it they are withdrawn at once."""
     keyring = _simulation(request).keyring
     keyring.rotate("add" if request.query_params.get("keep") == "1" else "replace")
-    return JSONResponse(keyring.jwks())
+    return json_answer(keyring.jwks())
 
 
 async def requests(request: Request) -> Response:
@@ -51,7 +52,7 @@ async def requests(request: Request) -> Response:
         names = ("request_id", "endpoint_id", "arguments", "webhook_url", "status", "cancel_requested", "submitted_at")
         return {name: getattr(stored, name) for name in names}
 
-    return JSONResponse({"requests": [entry(stored) for stored in _simulation(request).store.requests()]})
+    return json_answer({"requests": [entry(stored) for stored in _simulation(request).store.requests()]})
 
 
 async def deliveries(request: Request) -> Response:
@@ -60,7 +61,7 @@ async def deliveries(request: Request) -> Response:
         {"request_id": item.request_id, "url": item.url, "answers": item.answers, "pending": item.next_at is not None}
         for item in _simulation(request).store.deliveries()
     ]
-    return JSONResponse({"deliveries": entries})
+    return json_answer({"deliveries": entries})
 
 
 ROUTES = [

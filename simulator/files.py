@@ -18,7 +18,7 @@ from simulator.simulation import Simulation
 from simulator.store import StoredRequest
 
 BLOCK_BYTES = 65_536
-ENDLESS_LIMIT_BYTES = 1 << 40
+ENDLESS_LIMIT_BYTES = 1 << 36
 
 
 def _missing() -> Response:
@@ -95,6 +95,8 @@ async def _faulty(request: Request, path: Path, fault: FileFault, rate: int, siz
     while fault == "endless" and sent_bytes < ENDLESS_LIMIT_BYTES:
         yield bytes(BLOCK_BYTES)
         sent_bytes += BLOCK_BYTES
+        # Sending to a caller who left returns at once; without a pause this loop would keep the server to itself.
+        await asyncio.sleep(0.001)
 
 
 def content_type_of(file_name: str) -> str:

@@ -1,5 +1,6 @@
 """What the three Sonauto endpoints take, and fal's list of errors where an input breaks their rules."""
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -99,19 +100,14 @@ def parse(endpoint_id: str, arguments: dict[str, Any]) -> TextToMusic | Inpaint 
     """Raises ModelError: 404 for a path the app does not have, 422 with every problem otherwise."""
     if endpoint_id not in ENDPOINTS:
         path = "/" + "/".join(endpoint_id.split("/")[2:])
-        raise ModelError("path_not_found", f"Path {path} not found", status_code=404)
+        raise ModelError(model_failure(f"Path {path} not found", 404))
     if endpoint_id.endswith("/inpaint"):
         arguments = {"tags": None, **arguments}
     try:
         return ENDPOINTS[endpoint_id].model_validate(arguments)
     except ValidationError as error:
-        raise _refusal(error) from error
-
-
-def _refusal(error: ValidationError) -> ModelError:
-    refusal = ModelError("value_error", "invalid input")
-    refusal.outcome = model_failure([_entry(dict(entry)) for entry in error.errors(include_url=False)])
-    return refusal
+        entries = [_entry(dict(entry)) for entry in error.errors(include_url=False)]
+        raise ModelError(model_failure(entries)) from error
 
 
 def _entry(entry: dict[str, Any]) -> dict[str, Any]:
@@ -119,4 +115,13 @@ def _entry(entry: dict[str, Any]) -> dict[str, Any]:
     loc = tuple(part for part in entry["loc"] if part not in {"constrained-int", "int", "literal['auto']"})
     kind = _KINDS.get(entry["type"], entry["type"])
     more = {"ctx": {name: str(value) for name, value in entry["ctx"].items()}} if entry.get("ctx") else {}
-    return problem(kind, entry["msg"], ("body", *loc), input=entry.get("input"), **more)
+    return problem(kind, entry["msg"], ("body", *loc), input=_shown(entry.get("input")), **more)
+
+
+def _shown(value: object) -> object:
+    """The offending value, as text where JSON has no word for it (not a number, infinity)."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return str(value)
+    return value

@@ -101,7 +101,7 @@ class Orchestra:
     """Makes notes and hits for one song, each different one once. `brightness` and `naturalness` are 0 to 1."""
 
     def __init__(self, brightness: float, naturalness: float) -> None:
-        self._corner = round(2.0 + 14.0 * brightness * brightness, 6)
+        self._corner = round(1.5 + 16.0 * brightness * brightness, 6)
         self._naturalness = naturalness
         self._tables: dict[tuple[object, ...], Samples] = {}
         self._notes: dict[tuple[object, ...], Samples] = {}

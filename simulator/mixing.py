@@ -62,8 +62,8 @@ def render(brief: Brief) -> Pcm:
     """Frames by two channels, 16 bit. Equal briefs give equal bytes in every process."""
     score = compose(brief)
     # A low balance sharpens the instruments, a high one softens them and brings the voice forward.
-    brightness = score.style.brightness * (0.65 + 0.5 * brief.intensity) * (1.3 - 0.5 * brief.balance)
-    orchestra = Orchestra(brightness=min(1.2, brightness), naturalness=brief.balance)
+    brightness = score.style.brightness * (0.65 + 0.6 * brief.intensity) * (1.7 - brief.balance)
+    orchestra = Orchestra(brightness=min(1.5, brightness), naturalness=brief.balance)
     zeros = [np.zeros(brief.frames, dtype=np.float32) for _ in range(3)]
     desk = Desk(*zeros)
     for part, notes in sorted(score.notes.items()):
@@ -98,7 +98,7 @@ def _gain(part: Part, brief: Brief) -> float:
         return 0.6 + 0.65 * brief.balance
     if part in {"arp", "pad"}:
         return 0.6 + 0.7 * brief.intensity
-    return 1.15 - 0.25 * brief.balance
+    return 1.25 - 0.4 * brief.balance
 
 
 def _sound(orchestra: Orchestra, score: Score, part: Part, note: Note, side: int) -> Samples:
@@ -138,7 +138,7 @@ def _drums(desk: Desk, orchestra: Orchestra, hits: list[Hit], brief: Brief) -> N
             if hit.drum == name:
                 _put(bus, orchestra.drum(name), hit.at, hit.level)
         send = 0.03 if name == "kick" else 0.2
-        desk.add(bus, Place(0.62, DRUM_PAN.get(name, 0.0), send), 1.15 - 0.25 * brief.balance)
+        desk.add(bus, Place(0.62, DRUM_PAN.get(name, 0.0), send), 1.25 - 0.4 * brief.balance)
 
 
 def _room(desk: Desk, space: float) -> None:

@@ -52,11 +52,16 @@ class Outcome:
 
 
 class ModelError(Exception):
-    """The model refuses or fails: fal's list of {loc, msg, type, url} under one status code."""
+    """The model refuses or fails; `outcome` is what its caller gets."""
 
-    def __init__(self, kind: str, message: str, *, loc: tuple[str, ...] = ("body",), status_code: int = 422) -> None:
-        super().__init__(message)
-        self.outcome = model_failure([problem(kind, message, loc)], status_code)
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.error)
+        self.outcome = outcome
+
+
+def refusal(kind: str, message: str, *fields: str) -> ModelError:
+    """A 422 with one problem, in the body or in a field of it."""
+    return ModelError(model_failure([problem(kind, message, ("body", *fields))]))
 
 
 def problem(kind: str, message: str, loc: tuple[str | int, ...], **more: object) -> dict[str, Any]:
@@ -84,6 +89,7 @@ def infrastructure_failure(status_code: int, kind: str, text: str) -> Outcome:
 
 CANCELLED = infrastructure_failure(499, "client_cancelled", "Request cancelled by the client.")
 START_TIMEOUT = infrastructure_failure(504, "request_timeout", "Request timed out before processing started.")
+CRASHED = model_failure("Internal Server Error", 500, needs_retry=True)
 
 _TEXTS: dict[str, tuple[int, str]] = {
     "content_policy_violation": (422, "The content was flagged by a content checker and could not be processed."),

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from simulator.answers import app_name, detail, fal_call, not_found
+from simulator.answers import app_name, detail, fal_call, json_answer, not_found
 from simulator.inputs import APPS
 from simulator.moods import Mood
 from simulator.simulation import Simulation
@@ -118,7 +118,7 @@ def _position(simulation: Simulation, stored: StoredRequest) -> dict[str, Any]:
 
 
 def _queue_answer(body: dict[str, Any], status_code: int, stored: StoredRequest) -> Response:
-    return JSONResponse(body, status_code, headers={"x-fal-request-id": stored.request_id})
+    return json_answer(body, status_code, {"x-fal-request-id": stored.request_id})
 
 
 def _find(request: Request, simulation: Simulation) -> StoredRequest | None:

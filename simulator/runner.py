@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 
 from simulator.config import Config
 from simulator.deliveries import Courier, body_for
 from simulator.inputs import parse
-from simulator.outcomes import CANCELLED, START_TIMEOUT, ModelError, Outcome, told_to_fail
+from simulator.outcomes import CANCELLED, CRASHED, START_TIMEOUT, ModelError, Outcome, told_to_fail
 from simulator.songs import Songbook
 from simulator.store import Store, StoredRequest
+
+logger = logging.getLogger(__name__)
 
 
 class Runner:
@@ -84,6 +87,10 @@ class Runner:
     async def _live(self, request: StoredRequest) -> None:
         try:
             self.finish(request, await self._outcome(request))
+        except Exception:
+            # As in fal's runtime: whatever a model lets through is a 500, and no request hangs for ever.
+            logger.exception("request %s failed", request.request_id)
+            self.finish(request, CRASHED)
         finally:
             del self._running[request.request_id], self._cancels[request.request_id]
             self._announce()

@@ -19,7 +19,7 @@ from simulator.config import Config
 from simulator.encoding import CONTENT_TYPES, RATE, Pcm, UnreadableAudioError, decode, encode
 from simulator.inputs import Extend, Inpaint, TextToMusic, parse
 from simulator.mixing import render
-from simulator.outcomes import ModelError, Outcome
+from simulator.outcomes import ModelError, Outcome, refusal
 from simulator.score import Brief, draw, root_of, tempo_of
 from simulator.splicing import extended, replaced
 from simulator.store import Store, StoredRequest
@@ -150,7 +150,7 @@ class Songbook:
         section = inputs.sections[0]
         start, end = round(section.start * RATE), min(round(section.end * RATE), len(source))
         if start >= len(source):
-            raise ModelError("value_error", "Value error, the section starts after the end", loc=("body", "sections"))
+            raise refusal("value_error", "Value error, the section starts after the end", "sections")
         result = replaced(source, render(brief), start=start, end=end)
         return np.ascontiguousarray(result[start:end]) if inputs.selection_crop else result
 
@@ -231,7 +231,7 @@ class Songbook:
         kept = self._sources / request.request_id
         if parts.scheme not in {"http", "https"}:
             text = "Value error, audio_url must be a valid publicly accessible URL"
-            raise ModelError("value_error", text, loc=("body", "audio_url"))
+            raise refusal("value_error", text, "audio_url")
         if parts.hostname not in LOOPBACK and not (own and self._config.url):
             raise _no_download(inputs.audio_url)
         if not own and not kept.exists():
@@ -250,7 +250,7 @@ class Songbook:
                 async for block in response.aiter_bytes():
                     data += block
                     if len(data) > self._config.upload_max_bytes:
-                        raise ModelError("file_too_large", "File is too large", loc=("body", "audio_url"))
+                        raise refusal("file_too_large", "File is too large", "audio_url")
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise _no_download(url) from error
         aside = kept.with_suffix(f".{time.monotonic_ns()}")
@@ -260,7 +260,7 @@ class Songbook:
 
 def _no_download(url: str) -> ModelError:
     text = f"Failed to download the file from {url}. Please check that the URL is accessible."
-    return ModelError("file_download_error", text, loc=("body", "audio_url"))
+    return refusal("file_download_error", text, "audio_url")
 
 
 def _decoded(path: Path, url: str) -> Pcm:
@@ -269,5 +269,4 @@ def _decoded(path: Path, url: str) -> Pcm:
     except OSError:
         raise _no_download(url) from None
     except UnreadableAudioError as error:
-        text = "Unsupported audio format"
-        raise ModelError("unsupported_audio_format", text, loc=("body", "audio_url")) from error
+        raise refusal(error.code, "Unsupported audio format", "audio_url") from error

@@ -61,7 +61,7 @@ def _access_url(request: Request, simulation: Simulation, upload: Upload) -> str
 
 async def _save(request: Request, simulation: Simulation, path: Path) -> None:
     """Streams the body beside its place and moves it there when it is whole. Raises TooLargeError."""
-    aside = path.with_suffix(".partial")
+    aside = path.with_name(f"{path.name}.partial")
     received_bytes = 0
     async with await anyio.open_file(aside, "wb") as file:
         async for block in request.stream():
@@ -178,7 +178,7 @@ async def _blocks(path: Path) -> AsyncIterator[bytes]:
 
 
 async def _join(parts: list[Path], whole: Path) -> None:
-    aside = whole.with_suffix(".partial")
+    aside = whole.with_name(f"{whole.name}.partial")
     async with await anyio.open_file(aside, "wb") as file:
         for part in parts:
             async for block in _blocks(part):

@@ -1,10 +1,11 @@
 """The studio over HTTP for programs: parse, one call into the domain, present."""
 
 import json
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
 from ninja import Header, Query, Router
 from ninja.errors import HttpError
 
@@ -46,7 +47,9 @@ def body_of(request: HttpRequest) -> tuple[str, dict[str, Any]]:
         raise HttpError(400, "no object")
     endpoint = body.pop("endpoint", "text-to-music")
     if not isinstance(endpoint, str):
-        raise InvalidInput([Problem("invalid_endpoint", "The endpoint is a name, like text-to-music.", field="endpoint")])
+        raise InvalidInput(
+            [Problem("invalid_endpoint", "The endpoint is a name, like text-to-music.", field="endpoint")]
+        )
     return endpoint, body
 
 
@@ -59,10 +62,21 @@ def make_quote(request: HttpRequest) -> QuoteOut:
 
 @router.post(
     "/generations",
-    response={200: GenerationOut, 201: GenerationOut, 401: ErrorOut, 402: ErrorOut, 403: ErrorOut, 409: ErrorOut, 422: ErrorOut, 429: ErrorOut},
+    response={
+        200: GenerationOut,
+        201: GenerationOut,
+        401: ErrorOut,
+        402: ErrorOut,
+        403: ErrorOut,
+        409: ErrorOut,
+        422: ErrorOut,
+        429: ErrorOut,
+    },
     tags=["songs"],
 )
-def start_generation(request: HttpRequest, idempotency_key: str | None = Header(None)) -> tuple[int, GenerationOut]:
+def start_generation(
+    request: HttpRequest, idempotency_key: Annotated[str | None, Header()] = None
+) -> tuple[int, GenerationOut]:
     """Ask for a song. The same Idempotency-Key again gives the same generation with 200."""
     endpoint, inputs = body_of(request)
     person = person_of(request)
@@ -74,7 +88,10 @@ def start_generation(request: HttpRequest, idempotency_key: str | None = Header(
 
 @router.get("/generations", response={200: GenerationsOut, 401: ErrorOut}, tags=["songs"])
 def list_generations(
-    request: HttpRequest, state: GenerationState | None = None, cursor: str | None = None, limit: int = Query(20, ge=1, le=100)
+    request: HttpRequest,
+    state: GenerationState | None = None,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> GenerationsOut:
     """One's own generations, newest first. The timeline is left out here."""
     page = queries.feed(person_of(request), before=cursor, limit=limit, state=state)
@@ -88,7 +105,9 @@ def read_generation(request: HttpRequest, generation_id: UUID) -> GenerationOut:
 
 
 @router.post(
-    "/generations/{generation_id}/cancel", response={200: CancelOut, 401: ErrorOut, 404: ErrorOut, 409: ErrorOut}, tags=["songs"]
+    "/generations/{generation_id}/cancel",
+    response={200: CancelOut, 401: ErrorOut, 404: ErrorOut, 409: ErrorOut},
+    tags=["songs"],
 )
 def cancel_generation(request: HttpRequest, generation_id: UUID) -> CancelOut:
     """Out of line at once while it waits; afterwards a wish that fal may or may not grant."""
@@ -97,18 +116,20 @@ def cancel_generation(request: HttpRequest, generation_id: UUID) -> CancelOut:
 
 
 @router.get("/tracks/{track_id}/preview", response={200: None, 206: None, 404: ErrorOut, 409: ErrorOut}, tags=["media"])
-def preview(request: HttpRequest, track_id: UUID) -> HttpResponse:
+def preview(request: HttpRequest, track_id: UUID) -> HttpResponseBase:
     """The MP3 that the player plays, with Range."""
     track = tracks.own_ready(person_of(request), track_id)
-    return ranged_response(request, track.preview_key, "audio/mpeg", tracks.file_name(track, "mp3"), as_attachment=False)
+    return ranged_response(
+        request, track.preview_key, "audio/mpeg", tracks.file_name(track, "mp3"), as_attachment=False
+    )
 
 
 @router.get("/tracks/{track_id}/peaks", response={200: None, 404: ErrorOut, 409: ErrorOut}, tags=["media"])
-def read_peaks(request: HttpRequest, track_id: UUID, format: str = "dat") -> HttpResponse:  # noqa: A002
+def read_peaks(request: HttpRequest, track_id: UUID, format: str = "dat") -> HttpResponseBase:  # noqa: A002
     """The waveform in audiowaveform's binary format, or its JSON with `?format=json`."""
     track = tracks.own_ready(person_of(request), track_id)
     if format == "json":
-        response: HttpResponse = JsonResponse(waveforms.as_json(track.peaks_key))
+        response = JsonResponse(waveforms.as_json(track.peaks_key))
         response["Cache-Control"] = "private, max-age=86400, immutable"
         return response
     return ranged_response(
@@ -117,7 +138,7 @@ def read_peaks(request: HttpRequest, track_id: UUID, format: str = "dat") -> Htt
 
 
 @router.get("/tracks/{track_id}/master", response={200: None, 206: None, 404: ErrorOut, 409: ErrorOut}, tags=["media"])
-def master(request: HttpRequest, track_id: UUID) -> HttpResponse:
+def master(request: HttpRequest, track_id: UUID) -> HttpResponseBase:
     """The master as fal made it, as a download."""
     track = tracks.own_ready(person_of(request), track_id)
     name = tracks.file_name(track, track.master_format)
@@ -130,7 +151,7 @@ def list_tags(
     request: HttpRequest,  # noqa: ARG001
     q: str = "",
     group: str | None = None,
-    limit: int = Query(12, ge=1, le=100),
+    limit: Annotated[int, Query(ge=1, le=100)] = 12,
 ) -> TagsOut:
     """Tags that fit what has been typed, popular ones first."""
     found = tags.search(q[:100], limit, group)

@@ -26,7 +26,7 @@ LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def dispatch() -> int:
-    """Send what fits into free slots; returns how many were sent. Bounded by the number of slots, so that a task ends."""
+    """Send what fits into free slots, at most as many as there are slots; returns how many were sent."""
     sent = 0
     while sent < settings.NEOAPEX_FAL_SLOTS and (generation := claim_next()) is not None:
         submit(generation)
@@ -35,9 +35,10 @@ def dispatch() -> int:
 
 
 def claim_next() -> Generation | None:
-    """Move the generation whose turn it is to SUBMITTED, committed before anything is sent; None where there is no slot.
+    """Move the generation whose turn it is to SUBMITTED, committed before anything is sent; None without a slot.
 
-    People take turns: whoever has the fewest at fal, then whoever was served longest ago; within one, first come first served.
+    People take turns: whoever has the fewest at fal, then whoever was served longest ago; within one, first come
+    first served.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -79,7 +80,7 @@ def _next_in_line() -> Generation | None:
 
 
 def webhook_url(generation: Generation) -> str | None:
-    """Where fal reports. Our own id is in it, so that a callback finds its generation even if the submit's answer is lost."""
+    """Where fal reports. Our own id is in it: a callback finds its generation even if the submit's answer is lost."""
     if not settings.NEOAPEX_PUBLIC_URL:
         return None
     return f"{settings.NEOAPEX_PUBLIC_URL}/webhooks/fal/{generation.pk}/"

@@ -1,4 +1,4 @@
-"""Rings for workers. What there is to do stands in the database, so a ring that is lost costs seconds and nothing else."""
+"""Rings for workers. What there is to do stands in the database, so a ring that is lost costs seconds."""
 
 import logging
 import threading
@@ -27,7 +27,7 @@ def ring_on_commit(task: str, **ids: str) -> None:
 
 
 class _Ringer:
-    """One thread a process that rings for whatever was asked for since it last did, so that a burst costs one message."""
+    """One thread a process that rings for all that was asked for since it last did: a burst costs one message."""
 
     def __init__(self) -> None:
         self._wanted: set[str] = set()

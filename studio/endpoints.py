@@ -17,7 +17,7 @@ from studio.fal.schemas import (
 )
 
 
-class UnknownEndpoint(Exception):  # noqa: N818 - errors are named by what happened
+class UnknownEndpoint(Exception):
     code: ClassVar[str] = "unknown_endpoint"
 
     def __init__(self, key: str) -> None:

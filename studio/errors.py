@@ -82,6 +82,12 @@ class TrackNotReady(StudioError):
     hint = _("It will play as soon as it has been saved.")
 
 
+class ForeignRequest(Exception):  # noqa: N818 - errors are named by what happened
+    """An outcome came under a request id that isn't the generation's. No person meets it: it is flagged."""
+
+    code = "foreign_request"
+
+
 class StaleTransition(StudioError):
     """Somebody moved the row first: a lost race, not a bug."""
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import re
 import secrets
 from collections.abc import Mapping
@@ -20,17 +21,17 @@ from pydantic import ValidationError
 from ledger import operations as ledger
 from ledger import queries as balances
 from ledger import quotas
-from ledger.errors import BudgetFrozen, InsufficientBudget, LedgerError
+from ledger.errors import BudgetFrozen, InsufficientBudget, LedgerError, ReferenceConflict
 from studio import doorbell, endpoints, pricing, transitions
 from studio.endpoints import Endpoint
 from studio.errors import (
     AlreadyFinal,
+    ForeignRequest,
     IdempotencyConflict,
     InvalidIdempotencyKey,
     InvalidInput,
     NotFound,
     Problem,
-    StaleTransition,
     StudioError,
     TooManyWaiting,
 )
@@ -40,6 +41,8 @@ from studio.models import Generation, IdempotencyKey, Track, User
 from studio.states import GenerationState as State
 from studio.states import TrackState, Whose
 
+logger = logging.getLogger(__name__)
+
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 SEEDS = 2**63
@@ -47,7 +50,9 @@ SEEDS = 2**63
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What a generation would cost, what is there, and every reason why it can't start. `cost_micros` is None for unusable input."""
+    """What a generation would cost, what is there, and every reason why it can't start.
+
+    `cost_micros` is None where the input doesn't tell the number of songs."""
 
     cost_micros: int | None
     available_micros: int
@@ -63,7 +68,11 @@ def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote
         chosen = endpoints.get(endpoint)
         recipe = _validated(chosen, inputs)
     except StudioError as error:
-        problems = error.problems if isinstance(error, InvalidInput) else [Problem(error.code, str(error.message), str(error.hint))]
+        problems = (
+            error.problems
+            if isinstance(error, InvalidInput)
+            else [Problem(error.code, str(error.message), str(error.hint))]
+        )
         cost = _price_of_unusable(endpoint, inputs)
         return Quote(cost, available, None if cost is None else available - cost, problems)
     cost = pricing.price_micros(chosen.key, recipe.num_songs)
@@ -73,9 +82,7 @@ def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote
     if quotas.is_frozen(person):
         refusals.append(BudgetFrozen())
     elif available < cost:
-        refusals.append(
-            InsufficientBudget(available_micros=available, needed_micros=cost, resets_at=balance.resets_at)
-        )
+        refusals.append(InsufficientBudget(available_micros=available, needed_micros=cost, resets_at=balance.resets_at))
     reasons = [Problem(error.code, str(error.message), str(error.hint)) for error in refusals]
     return Quote(cost, available, available - cost, reasons)
 
@@ -146,9 +153,9 @@ def _validated(endpoint: Endpoint, inputs: Mapping[str, object]) -> Any:
 
 def _price_of_unusable(endpoint: str, inputs: Mapping[str, object]) -> int | None:
     songs = inputs.get("num_songs", 1)
-    if endpoint not in endpoints.ENDPOINTS or songs not in (1, 2) or isinstance(songs, bool):
+    if endpoint not in endpoints.ENDPOINTS or type(songs) is not int or songs not in (1, 2):
         return None
-    return pricing.price_micros(endpoint, int(str(songs)))
+    return pricing.price_micros(endpoint, songs)
 
 
 def _is_full(person: User) -> bool:
@@ -189,37 +196,48 @@ def cancel(*, person: User, generation_id: UUID) -> Generation:
     :raises NotFound: not there, or another person's.
     :raises AlreadyFinal: it has ended, or its audio has come and is being saved.
     """
-    generation = own(person, generation_id)
-    if generation.state == State.QUEUED:
-        try:
-            _end(generation, State.CANCELLED, "cancelled", _("You cancelled it before it was sent."), Whose.YOU)
-        except StaleTransition:
-            generation.refresh_from_db()
-        else:
-            return generation
-    if generation.state not in (State.SUBMITTED, State.RUNNING, State.LOST):
-        raise AlreadyFinal
+    own(person, generation_id)
     with transaction.atomic():
-        first = Generation.objects.filter(pk=generation.pk, cancel_requested_at=None).update(cancel_requested_at=Now())
-        generation.refresh_from_db()
-        if first:
-            transitions.record(generation, "job_progress", state=generation.state, cancel_requested=True)
-        doorbell.ring_on_commit("studio.cancel_at_fal", generation_id=str(generation.pk))
+        # Locked, so that a wish can't land on a row that the dispatch is just putting back into line.
+        generation = Generation.objects.select_for_update().get(pk=generation_id)
+        if generation.state == State.QUEUED:
+            withdraw(generation)
+        elif generation.state in (State.SUBMITTED, State.RUNNING, State.LOST):
+            _wish_to_cancel(generation)
+        else:
+            raise AlreadyFinal
     return generation
+
+
+def withdraw(generation: Generation) -> None:
+    """End as cancelled what fal provably doesn't have. :raises StaleTransition: somebody moved it first."""
+    _end(generation, State.CANCELLED, "cancelled", _("You cancelled it before it was sent."), Whose.YOU)
+
+
+def _wish_to_cancel(generation: Generation) -> None:
+    first = Generation.objects.filter(pk=generation.pk, cancel_requested_at=None).update(cancel_requested_at=Now())
+    generation.refresh_from_db()
+    if first:
+        transitions.record(generation, "job_progress", state=generation.state, cancel_requested=True)
+    doorbell.ring_on_commit("studio.cancel_at_fal", generation_id=str(generation.pk))
 
 
 # --- Settle ----------------------------------------------------------------------------------------------------------
 
 
 def settle(generation_id: UUID, outcome: "Mapping[str, Any] | FalError", *, request_id: str | None) -> None:
-    """Bring a generation to its outcome: the payload of a success, or the error. The one path for callback, sweep and polling.
+    """Bring a generation to its outcome, the payload of a success or an error: callback, sweep and polling all come here.
 
-    It takes effect once, however often and from wherever it is called. The caller has checked that the outcome is fal's.
+    It takes effect once, however often and from wherever it is called. The caller knows that the outcome is fal's.
+
+    :raises ForeignRequest: the request id isn't this generation's; nothing is changed.
     """
     with transaction.atomic():
         generation = Generation.objects.select_for_update().get(pk=generation_id)
         if request_id is not None:
             adopt_request_id(generation, request_id)
+            if generation.request_id != request_id:
+                raise ForeignRequest(request_id)
         # A charge of any amount, nought too, is written by a success alone: it has been here before.
         if generation.charged_micros is not None:
             return
@@ -239,28 +257,36 @@ def adopt_request_id(generation: Generation, request_id: str) -> None:
 
 
 def _settle_failure(generation: Generation, error: FalError) -> None:
-    if generation.state in transitions.FINAL:
-        return
-    cancelled = isinstance(error, GenerationFailed) and error.cancelled
-    if cancelled and generation.cancel_requested_at is not None:
-        _end(generation, State.CANCELLED, "cancelled", _("You cancelled it; fal stopped before it was done."), Whose.YOU)
-    else:
-        _end(generation, State.FAILED, error.code, str(error.message), error.whose, raw=error.raw)
+    if generation.state not in transitions.FINAL:
+        _end_by(generation, error)
     units = error.billable_units if isinstance(error, GenerationFailed) else None
     if units:
-        ledger.charge_house(
-            reference=generation.hold_reference,
-            amount_micros=pricing.units_micros(generation.endpoint, units),
-            reason="fal bills a request that it refused",
+        amount = pricing.units_micros(generation.endpoint, units)
+        _charge_house(generation, amount, "fal bills a request that it refused")
+
+
+def _charge_house(generation: Generation, amount_micros: int, reason: str) -> None:
+    """The house pays once for a generation. A second, other price is left to the reconciliation, not to the song."""
+    try:
+        ledger.charge_house(reference=generation.hold_reference, amount_micros=amount_micros, reason=reason)
+    except ReferenceConflict:
+        logger.warning("the house paid another amount", extra={"generation": str(generation.pk), "reason": reason})
+
+
+def _end_by(generation: Generation, error: FalError) -> None:
+    cancelled = isinstance(error, GenerationFailed) and error.cancelled
+    if cancelled and generation.cancel_requested_at is not None:
+        _end(
+            generation, State.CANCELLED, "cancelled", _("You cancelled it; fal stopped before it was done."), Whose.YOU
         )
+    else:
+        fail(generation, error)
 
 
 def _settle_success(generation: Generation, payload: Mapping[str, Any]) -> None:
     late = generation.state in transitions.FINAL
     if late:
-        ledger.charge_house(
-            reference=generation.hold_reference, amount_micros=generation.cost_micros, reason="success after a release"
-        )
+        _charge_house(generation, generation.cost_micros, "success after a release")
     else:
         ledger.charge(reference=generation.hold_reference, amount_micros=generation.cost_micros)
     output = _read_output(payload)
@@ -289,7 +315,7 @@ def _settle_success(generation: Generation, payload: Mapping[str, Any]) -> None:
 
 
 def _read_output(payload: Mapping[str, Any]) -> SonautoOutput | None:
-    """What fal sent, or None where it can't be read: then nothing can be heard, and nobody pays for it but the house."""
+    """What fal sent, or None where it can't be read: then nothing can be heard, and the house pays."""
     try:
         return SonautoOutput.model_validate(payload)
     except ValidationError:
@@ -305,7 +331,7 @@ def title_of(generation: Generation) -> str:
 
 
 def conclude(generation_id: UUID) -> None:
-    """End a generation whose tracks are all read or unreadable: people pay for what they can hear, the house the rest."""
+    """End a generation whose tracks are all read or unreadable: people pay for what can be heard, the house the rest."""
     with transaction.atomic():
         generation = Generation.objects.select_for_update().get(pk=generation_id)
         states = list(generation.tracks.values_list("state", flat=True))
@@ -349,5 +375,3 @@ def _end(generation: Generation, to: State, code: str, message: str, whose: str,
 def fail(generation: Generation, error: FalError) -> None:
     """End a generation that fal will not make. :raises StaleTransition: somebody moved it first."""
     _end(generation, State.FAILED, error.code, str(error.message), error.whose, raw=error.raw)
-
-

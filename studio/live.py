@@ -19,7 +19,9 @@ REPLAY_LIMIT = 200
 
 @cache
 def connection() -> "redis.Redis":
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30)
+    return redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30
+    )
 
 
 CHANNEL = "neoapex:events:"

@@ -1,4 +1,4 @@
-"""The facts of the studio: people, generations, tracks and the events between them. Fields and constraints, no rules."""
+"""The facts of the studio: people, generations, tracks and their events. Fields and constraints, no rules."""
 
 import uuid
 from typing import ClassVar
@@ -122,14 +122,19 @@ class Generation(models.Model):
             models.Index(fields=["person", "-created_at", "-id"], name="generation_feed"),
             models.Index(fields=["run_at"], condition=Q(state="QUEUED"), name="generation_waiting"),
             models.Index(fields=["person"], condition=Q(state__in=["SUBMITTED", "RUNNING"]), name="generation_in_slot"),
-            models.Index(fields=["last_sign_at"], condition=Q(state__in=["SUBMITTED", "RUNNING", "LOST"]), name="generation_at_fal"),
+            models.Index(
+                fields=["last_sign_at"],
+                condition=Q(state__in=["SUBMITTED", "RUNNING", "LOST"]),
+                name="generation_at_fal",
+            ),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(state__in=GenerationState.values), name="generation_state_known"),
             models.CheckConstraint(condition=Q(num_songs__in=(1, 2)), name="generation_num_songs_one_or_two"),
             models.CheckConstraint(condition=Q(cost_micros__gt=0), name="generation_cost_positive"),
             models.CheckConstraint(
-                condition=Q(charged_micros__isnull=True) | Q(charged_micros__gte=0), name="generation_charge_not_negative"
+                condition=Q(charged_micros__isnull=True) | Q(charged_micros__gte=0),
+                name="generation_charge_not_negative",
             ),
             models.CheckConstraint(
                 condition=Q(state__in=["READY", "FAILED", "CANCELLED"], finished_at__isnull=False)
@@ -198,7 +203,11 @@ class Track(models.Model):
             models.CheckConstraint(condition=Q(state__in=TrackState.values), name="track_state_known"),
             models.CheckConstraint(
                 condition=~Q(state="READY")
-                | (Q(ready_at__isnull=False, duration_ms__gt=0, master_bytes__gt=0) & ~Q(master_key="") & ~Q(preview_key="")),
+                | (
+                    Q(ready_at__isnull=False, duration_ms__gt=0, master_bytes__gt=0)
+                    & ~Q(master_key="")
+                    & ~Q(preview_key="")
+                ),
                 name="track_ready_is_whole",
             ),
             models.CheckConstraint(condition=Q(variation__lte=1), name="track_variation_zero_or_one"),
@@ -224,9 +233,7 @@ class Event(models.Model):
             models.Index(fields=["generation", "id"], name="event_timeline"),
         ]
         constraints = [
-            models.UniqueConstraint(
-                fields=["generation"], condition=Q(name="job_started"), name="event_started_once"
-            )
+            models.UniqueConstraint(fields=["generation"], condition=Q(name="job_started"), name="event_started_once")
         ]
 
     def __str__(self) -> str:

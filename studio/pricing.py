@@ -1,6 +1,7 @@
 """What a request will cost and what a part of it is worth: pure functions over integers of micros."""
 
 from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
 
 from studio import endpoints
 
@@ -20,6 +21,12 @@ def price_micros(endpoint_key: str, num_songs: int, at: datetime | None = None) 
 def _unit_price_micros(endpoint: endpoints.Endpoint, at: datetime) -> int:
     valid = [price.micros for price in endpoint.prices if price.since <= at]
     return valid[-1] if valid else endpoint.prices[0].micros
+
+
+def units_micros(endpoint_key: str, units: Decimal) -> int:
+    """What fal bills for so many of its units now: one unit is one song in a request of one."""
+    unit = _unit_price_micros(endpoints.get(endpoint_key), datetime.now(UTC))
+    return int((units * unit).to_integral_value(ROUND_HALF_UP))
 
 
 def share_micros(cost_micros: int, readable: int, asked: int) -> int:

@@ -72,7 +72,7 @@ class Card:
 
     @property
     def reproducible(self) -> bool:
-        """The same song comes again only for tags and lyrics with the same seed and number; a description is read anew."""
+        """The same song comes again only from tags and lyrics; a description is read anew each time."""
         recipe = self.generation.recipe
         return not recipe.get("prompt") and bool(recipe.get("tags")) and recipe.get("lyrics") is not None
 
@@ -88,7 +88,7 @@ class FeedPage:
 
 
 def feed(person: User, before: str | None = None, limit: int = 20, state: str | None = None) -> FeedPage:
-    """A page of a person's generations, newest first. `before` is the cursor of the page before; a bad one is the start."""
+    """A page of a person's generations, newest first, after the cursor `before`; a bad cursor is the start."""
     rows = _with_tracks(Generation.objects.of(person))
     if state is not None:
         rows = rows.filter(state=state)
@@ -155,7 +155,11 @@ def _sentence(generation: Generation, position: int | None) -> str:
         case State.QUEUED if generation.run_at > timezone.now() and generation.attempts:
             return _("fal was busy; it is sent again in a moment.")
         case State.QUEUED:
-            return _("Waiting for a free place at fal.") if position in (None, 1) else _("Number %d in your line.") % position
+            return (
+                _("Waiting for a free place at fal.")
+                if position in (None, 1)
+                else _("Number %d in your line.") % position
+            )
         case State.SUBMITTED if generation.started_at is None:
             return _("Sending it to fal.")
         case State.SUBMITTED if generation.queue_position:

@@ -50,7 +50,7 @@ class StoppedByFal(GenerationFailed):
 
 
 def look() -> None:
-    """Ask fal for the place in line of what people are watching. It settles nothing, except where polling is all there is."""
+    """Ask fal about what people are watching. It settles nothing, except where polling is all there is."""
     due = Generation.objects.in_slot().filter(request_id__isnull=False, look_at__lte=Now()).order_by("look_at")[:BATCH]
     generations_due = list(due)
     watched = live.watched({generation.person_id for generation in generations_due})
@@ -167,7 +167,7 @@ def _overdue() -> QuerySet[Generation]:
 
 def _ask(generation: Generation) -> None:
     """Ask fal about one that is overdue, with growing pauses between two questions."""
-    pause = min(timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER) * 2**min(generation.asks, 10), LONGEST_PAUSE)
+    pause = min(timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER) * 2 ** min(generation.asks, 10), LONGEST_PAUSE)
     Generation.objects.filter(pk=generation.pk).update(ask_at=timezone.now() + pause, asks=F("asks") + 1)
     try:
         status = _status(generation)

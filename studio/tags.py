@@ -41,7 +41,7 @@ def is_known(name: str) -> bool:
 
 
 def search(q: str, limit: int = 12, group: str | None = None) -> list[Tag]:
-    """Tags that start with `q`, then those with a word that does, then those that hold it; popular ones first in each."""
+    """Tags that start with `q`, then those with a word that does, then those that hold it; popular first in each."""
     wanted = fold(q)
     found: tuple[list[Tag], list[Tag], list[Tag]] = ([], [], [])
     for tag in all_tags():

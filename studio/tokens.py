@@ -17,7 +17,7 @@ TOUCH_EVERY = timedelta(minutes=1)
 
 
 def create(person: User, name: str) -> tuple[AccessToken, str]:
-    """A new token and its text, which can't be had again. :raises InvalidInput: the name is empty or over 80 characters."""
+    """A new token and its text, which can't be had again. :raises InvalidInput: no name, or one over 80 characters."""
     name = name.strip()
     if not name or len(name) > 80 or "\0" in name:
         raise InvalidInput([Problem("invalid_name", "A token needs a name of 1 to 80 characters.", field="name")])

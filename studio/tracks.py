@@ -53,7 +53,7 @@ def file_name(track: Track, extension: str) -> str:
 
 
 def fetch(track_id: UUID) -> None:
-    """Bring a track from fal's address into our storage, if nobody else is at it. Safe to run twice and to be killed."""
+    """Bring a track from fal into our storage, if nobody else is at it. Safe to run twice and to be killed."""
     track = _claim(track_id)
     if track is None:
         return
@@ -70,7 +70,9 @@ def fetch(track_id: UUID) -> None:
 
 def due() -> list[UUID]:
     """Tracks that wait to be fetched and that nobody is at."""
-    waiting = Track.objects.filter(Q(leased_until=None) | Q(leased_until__lt=Now()), state=State.PENDING, run_at__lte=Now())
+    waiting = Track.objects.filter(
+        Q(leased_until=None) | Q(leased_until__lt=Now()), state=State.PENDING, run_at__lte=Now()
+    )
     return list(waiting.order_by("run_at").values_list("pk", flat=True)[:100])
 
 

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -34,12 +35,24 @@ _STORE = """
 
 def receive(signed: Signed, generation_id: UUID, body: bytes) -> bool:
     """Store a verified callback and ring for a worker. Returns whether it is new: a repeat changes nothing."""
-    with connection.cursor() as cursor:
-        cursor.execute(_STORE, [generation_id, signed.request_id, body, hashlib.sha256(body).hexdigest()])
-        new = cursor.rowcount == 1
+    row = [generation_id, signed.request_id, body, hashlib.sha256(body).hexdigest()]
+    try:
+        new = _insert(row)
+    except OperationalError:
+        # The database was restarted since this thread last spoke to it. Inserting the same row again is harmless.
+        connection.close()
+        new = _insert(row)
     if new:
         doorbell.ring_soon("webhooks.process_waiting")
     return new
+
+
+def _insert(row: Sequence[Any]) -> bool:
+    # A look at the connection before its use would cost as much as the insert; the second try above stands in for it.
+    connection.health_check_done = True  # type: ignore[attr-defined]
+    with connection.cursor() as cursor:
+        cursor.execute(_STORE, row)
+        return bool(cursor.rowcount == 1)
 
 
 def process_waiting() -> None:
@@ -63,7 +76,7 @@ def _claim() -> Delivery | None:
 
 
 def process(delivery: Delivery) -> None:
-    """Settle what a delivery tells of, or flag it. One that fails is tried again with growing pauses, then left as dead."""
+    """Settle what a delivery tells of, or flag it. One that fails is tried again, ever later, then left as dead."""
     try:
         flag = _process(delivery)
     except Exception:  # the delivery must survive whatever went wrong; it is tried again and shown
@@ -87,16 +100,15 @@ def _process(delivery: Delivery) -> Flag | None:
         return Flag.FOREIGN_REQUEST
     if Delivery.objects.filter(request_id=delivery.request_id, pk__lt=delivery.pk, flag="").exists():
         return Flag.DIFFERENT_PAYLOAD
-    payload = body.get("payload")
     if not settings.NEOAPEX_FAL_USER_ID or not _tells_all(body):
         # Not proven to be our account's, or without the result: only a doorbell. Our own key fetches what is true.
         if not sweep.settle_from_fal(generation, delivery.request_id):
             raise LookupError("fal has no outcome yet")
     elif body["status"] == "ERROR":
-        error = outcome_error(payload, body.get("error"))
+        error = outcome_error(body.get("payload"), body.get("error"))
         generations.settle(generation.pk, error, request_id=delivery.request_id)
     else:
-        generations.settle(generation.pk, payload, request_id=delivery.request_id)
+        generations.settle(generation.pk, dict(body["payload"]), request_id=delivery.request_id)
     return None
 
 

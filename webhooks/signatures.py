@@ -102,7 +102,12 @@ def parse_keys(document: object) -> list[Ed25519PublicKey]:
     listed = document.get("keys") if isinstance(document, dict) else None
     keys = []
     for key in listed[:KEYS_MAX] if isinstance(listed, list) else []:
-        if isinstance(key, dict) and key.get("kty") == "OKP" and key.get("crv") == "Ed25519" and isinstance(key.get("x"), str):
+        if (
+            isinstance(key, dict)
+            and key.get("kty") == "OKP"
+            and key.get("crv") == "Ed25519"
+            and isinstance(key.get("x"), str)
+        ):
             raw = base64.urlsafe_b64decode(key["x"].rstrip("=") + "=" * (-len(key["x"].rstrip("=")) % 4))
             keys.append(Ed25519PublicKey.from_public_bytes(raw))
     if not keys:

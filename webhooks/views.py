@@ -53,7 +53,12 @@ def _body(request: HttpRequest) -> bytes:
 
 
 def _refusal(error: WebhookError, status: int) -> JsonResponse:
-    problem = {"code": error.code, "message": error.message, "hint": error.hint, "requestId": get_guid()}
+    problem: dict[str, object] = {
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "requestId": get_guid(),
+    }
     if isinstance(error, KeysUnreachable):
         problem["retry_after"] = error.retry_after_seconds
     return JsonResponse(problem, status=status)

@@ -8,7 +8,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -17,117 +16,289 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Budget',
+            name="Budget",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('PERSON', 'Person'), ('HOUSE', 'House')], max_length=6)),
-                ('month', models.DateField()),
-                ('granted_micros', models.BigIntegerField(db_default=0)),
-                ('held_micros', models.BigIntegerField(db_default=0)),
-                ('spent_micros', models.BigIntegerField(db_default=0)),
-                ('overrun_micros', models.BigIntegerField(db_default=0)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('person', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='budgets', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(choices=[("PERSON", "Person"), ("HOUSE", "House")], max_length=6)),
+                ("month", models.DateField()),
+                ("granted_micros", models.BigIntegerField(db_default=0)),
+                ("held_micros", models.BigIntegerField(db_default=0)),
+                ("spent_micros", models.BigIntegerField(db_default=0)),
+                ("overrun_micros", models.BigIntegerField(db_default=0)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "person",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="budgets",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Entry',
+            name="Entry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('GRANT', 'Grant'), ('HOLD', 'Hold'), ('CHARGE', 'Charge'), ('RELEASE', 'Release'), ('ADJUST', 'Adjust')], max_length=7)),
-                ('granted_delta', models.BigIntegerField(db_default=0)),
-                ('held_delta', models.BigIntegerField(db_default=0)),
-                ('spent_delta', models.BigIntegerField(db_default=0)),
-                ('reference', models.TextField()),
-                ('reason', models.TextField(blank=True, db_default='')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('author', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('budget', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='ledger.budget')),
-                ('hold', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='outcomes', to='ledger.entry')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("GRANT", "Grant"),
+                            ("HOLD", "Hold"),
+                            ("CHARGE", "Charge"),
+                            ("RELEASE", "Release"),
+                            ("ADJUST", "Adjust"),
+                        ],
+                        max_length=7,
+                    ),
+                ),
+                ("granted_delta", models.BigIntegerField(db_default=0)),
+                ("held_delta", models.BigIntegerField(db_default=0)),
+                ("spent_delta", models.BigIntegerField(db_default=0)),
+                ("reference", models.TextField()),
+                ("reason", models.TextField(blank=True, db_default="")),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "author",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "budget",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="entries",
+                        to="ledger.budget",
+                    ),
+                ),
+                (
+                    "hold",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="outcomes",
+                        to="ledger.entry",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'entries',
+                "verbose_name_plural": "entries",
             },
         ),
         migrations.CreateModel(
-            name='Quota',
+            name="Quota",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('monthly_micros', models.BigIntegerField(blank=True, help_text="Empty: the studio's default.", null=True)),
-                ('frozen', models.BooleanField(default=False, help_text='A frozen person starts nothing new.')),
-                ('person', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='quota', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "monthly_micros",
+                    models.BigIntegerField(blank=True, help_text="Empty: the studio's default.", null=True),
+                ),
+                ("frozen", models.BooleanField(default=False, help_text="A frozen person starts nothing new.")),
+                (
+                    "person",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="quota", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='budget',
-            index=models.Index(fields=['month'], name='budget_month'),
+            model_name="budget",
+            index=models.Index(fields=["month"], name="budget_month"),
         ),
         migrations.AddConstraint(
-            model_name='budget',
-            constraint=models.UniqueConstraint(fields=('person', 'month'), name='budget_person_month_once'),
+            model_name="budget",
+            constraint=models.UniqueConstraint(fields=("person", "month"), name="budget_person_month_once"),
         ),
         migrations.AddConstraint(
-            model_name='budget',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'HOUSE')), fields=('month',), name='budget_house_month_once'),
+            model_name="budget",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("kind", "HOUSE")), fields=("month",), name="budget_house_month_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='budget',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'PERSON'), ('person__isnull', False)), models.Q(('granted_micros', 0), ('held_micros', 0), ('kind', 'HOUSE'), ('person__isnull', True)), _connector='OR'), name='budget_kind_fits_person'),
+            model_name="budget",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("kind", "PERSON"), ("person__isnull", False)),
+                    models.Q(("granted_micros", 0), ("held_micros", 0), ("kind", "HOUSE"), ("person__isnull", True)),
+                    _connector="OR",
+                ),
+                name="budget_kind_fits_person",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='budget',
-            constraint=models.CheckConstraint(condition=models.Q(('month__day', 1)), name='budget_month_is_first_day'),
+            model_name="budget",
+            constraint=models.CheckConstraint(condition=models.Q(("month__day", 1)), name="budget_month_is_first_day"),
         ),
         migrations.AddConstraint(
-            model_name='budget',
-            constraint=models.CheckConstraint(condition=models.Q(('granted_micros__gte', 0), ('held_micros__gte', 0), ('overrun_micros__gte', 0), ('spent_micros__gte', 0)), name='budget_not_negative'),
+            model_name="budget",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("granted_micros__gte", 0),
+                    ("held_micros__gte", 0),
+                    ("overrun_micros__gte", 0),
+                    ("spent_micros__gte", 0),
+                ),
+                name="budget_not_negative",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='budget',
-            constraint=models.CheckConstraint(condition=models.Q(('kind', 'HOUSE'), ('granted_micros__gte', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('held_micros'), '+', models.F('spent_micros')), '-', models.F('overrun_micros'))), _connector='OR'), name='budget_within_grant'),
+            model_name="budget",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("kind", "HOUSE"),
+                    (
+                        "granted_micros__gte",
+                        django.db.models.expressions.CombinedExpression(
+                            django.db.models.expressions.CombinedExpression(
+                                models.F("held_micros"), "+", models.F("spent_micros")
+                            ),
+                            "-",
+                            models.F("overrun_micros"),
+                        ),
+                    ),
+                    _connector="OR",
+                ),
+                name="budget_within_grant",
+            ),
         ),
         migrations.AddIndex(
-            model_name='entry',
-            index=models.Index(fields=['budget', '-id'], name='entry_statement'),
+            model_name="entry",
+            index=models.Index(fields=["budget", "-id"], name="entry_statement"),
         ),
         migrations.AddIndex(
-            model_name='entry',
-            index=models.Index(condition=models.Q(('author__isnull', False)), fields=['author'], name='entry_author'),
+            model_name="entry",
+            index=models.Index(condition=models.Q(("author__isnull", False)), fields=["author"], name="entry_author"),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'HOLD')), fields=('reference',), name='entry_hold_once'),
+            model_name="entry",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("kind", "HOLD")), fields=("reference",), name="entry_hold_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind__in', ['CHARGE', 'RELEASE'])), fields=('hold',), name='entry_hold_resolved_once'),
+            model_name="entry",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("kind__in", ["CHARGE", "RELEASE"])),
+                fields=("hold",),
+                name="entry_hold_resolved_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.UniqueConstraint(condition=models.Q(('hold__isnull', True), ('kind', 'CHARGE')), fields=('reference',), name='entry_house_charge_once'),
+            model_name="entry",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("hold__isnull", True), ("kind", "CHARGE")),
+                fields=("reference",),
+                name="entry_house_charge_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'ADJUST')), fields=('hold', 'budget'), name='entry_move_once'),
+            model_name="entry",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("kind", "ADJUST")), fields=("hold", "budget"), name="entry_move_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'GRANT'), models.Q(('hold__isnull', True), ('kind', 'ADJUST')), _connector='OR'), fields=('reference',), name='entry_grant_once'),
+            model_name="entry",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    ("kind", "GRANT"), models.Q(("hold__isnull", True), ("kind", "ADJUST")), _connector="OR"
+                ),
+                fields=("reference",),
+                name="entry_grant_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.CheckConstraint(condition=models.Q(('reference', ''), _negated=True), name='entry_reference_given'),
+            model_name="entry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("reference", ""), _negated=True), name="entry_reference_given"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('granted_delta__gte', 0), ('held_delta', 0), ('hold__isnull', True), ('kind', 'GRANT'), ('spent_delta', 0)), models.Q(('granted_delta', 0), ('held_delta__gt', 0), ('hold__isnull', True), ('kind', 'HOLD'), ('spent_delta', 0)), models.Q(('granted_delta', 0), ('held_delta__lt', 0), ('hold__isnull', False), ('kind', 'CHARGE'), ('spent_delta__gte', 0)), models.Q(('granted_delta', 0), ('held_delta', 0), ('hold__isnull', True), ('kind', 'CHARGE'), ('spent_delta__gt', 0)), models.Q(('granted_delta', 0), ('held_delta__lt', 0), ('hold__isnull', False), ('kind', 'RELEASE'), ('spent_delta', 0)), models.Q(('held_delta', 0), ('kind', 'ADJUST'), models.Q(models.Q(('granted_delta__lt', 0), ('hold__isnull', True), ('spent_delta', 0)), models.Q(('granted_delta', 0), ('hold__isnull', False), models.Q(('spent_delta', 0), _negated=True)), _connector='OR')), _connector='OR'), name='entry_kind_fits_deltas'),
+            model_name="entry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("granted_delta__gte", 0),
+                        ("held_delta", 0),
+                        ("hold__isnull", True),
+                        ("kind", "GRANT"),
+                        ("spent_delta", 0),
+                    ),
+                    models.Q(
+                        ("granted_delta", 0),
+                        ("held_delta__gt", 0),
+                        ("hold__isnull", True),
+                        ("kind", "HOLD"),
+                        ("spent_delta", 0),
+                    ),
+                    models.Q(
+                        ("granted_delta", 0),
+                        ("held_delta__lt", 0),
+                        ("hold__isnull", False),
+                        ("kind", "CHARGE"),
+                        ("spent_delta__gte", 0),
+                    ),
+                    models.Q(
+                        ("granted_delta", 0),
+                        ("held_delta", 0),
+                        ("hold__isnull", True),
+                        ("kind", "CHARGE"),
+                        ("spent_delta__gt", 0),
+                    ),
+                    models.Q(
+                        ("granted_delta", 0),
+                        ("held_delta__lt", 0),
+                        ("hold__isnull", False),
+                        ("kind", "RELEASE"),
+                        ("spent_delta", 0),
+                    ),
+                    models.Q(
+                        ("held_delta", 0),
+                        ("kind", "ADJUST"),
+                        models.Q(
+                            models.Q(("granted_delta__lt", 0), ("hold__isnull", True), ("spent_delta", 0)),
+                            models.Q(
+                                ("granted_delta", 0),
+                                ("hold__isnull", False),
+                                models.Q(("spent_delta", 0), _negated=True),
+                            ),
+                            _connector="OR",
+                        ),
+                    ),
+                    _connector="OR",
+                ),
+                name="entry_kind_fits_deltas",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('reason', ''), _negated=True), ('kind__in', ['HOLD', 'RELEASE']), models.Q(('hold__isnull', False), ('kind', 'CHARGE')), _connector='OR'), name='entry_reason_given'),
+            model_name="entry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("reason", ""), _negated=True),
+                    ("kind__in", ["HOLD", "RELEASE"]),
+                    models.Q(("hold__isnull", False), ("kind", "CHARGE")),
+                    _connector="OR",
+                ),
+                name="entry_reason_given",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='quota',
-            constraint=models.CheckConstraint(condition=models.Q(('monthly_micros__isnull', True), ('monthly_micros__gte', 0), _connector='OR'), name='quota_not_negative'),
+            model_name="quota",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("monthly_micros__isnull", True), ("monthly_micros__gte", 0), _connector="OR"),
+                name="quota_not_negative",
+            ),
         ),
     ]

@@ -23,6 +23,8 @@ NEARLY_FULL_BYTES = 20_000_000
 def main() -> int:
     """Run the studio; 0 after a stop signal, 1 with one line on standard error for everything else."""
     os.umask(0o077)
+    # Until the log file is there, `fail` alone speaks: Python would print the record to the terminal as well.
+    logging.getLogger("neoapex.embedded").addHandler(logging.NullHandler())
     if "MAKELEVEL" in os.environ:
         # A make that is killed takes the studio with it, as Ctrl-C does.
         die_with_parent(os.getppid(), signal.SIGTERM)

@@ -31,7 +31,7 @@ make_venv() {
 
 install_packages() {
     say "Installing the Python packages of $1 (the first time takes a minute)…"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --requirement "$1" ||
+    .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-input --require-hashes --requirement "$1" ||
         give_up "pip could not install $1: see above. Is the network there, and enough disk space?"
 }
 
@@ -42,7 +42,7 @@ find_npm() {
         return
     fi
     say "There is no npm here: taking the one from the Python packages…" >&2
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+    .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-input --require-hashes \
         --requirement requirements-npm.txt >&2 ||
         give_up "There is no npm on this machine and none could be installed. Install Node.js 20 or newer and run make again."
     # The wheel puts nothing on the path, and its bin/npm does not work.

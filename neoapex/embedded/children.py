@@ -23,7 +23,7 @@ class Program:
 
     ``stop_signal`` asks it to end, whatever is left after ``stop_seconds`` is killed; ``death_signal`` is what the
     kernel sends when its parent dies. ``environment`` is added to ours. Both outputs go to ``log_path``, or nowhere;
-    ``output_path`` takes standard output alone.
+    ``output_path`` takes standard output alone. ``niceness`` yields the CPU to others, 0 to 19.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 5.0
     death_signal: signal.Signals = signal.SIGKILL
+    niceness: int = 0
 
 
 @dataclass(slots=True)
@@ -138,7 +139,7 @@ def start(program: Program, keep_open: Iterable[int] = ()) -> Child:
                 start_new_session=True,
                 pass_fds=tuple(keep_open),
                 # Safe: whoever starts children here has one thread.
-                preexec_fn=_preparation(os.getpid(), program.death_signal),  # noqa: PLW1509
+                preexec_fn=_preparation(os.getpid(), program),  # noqa: PLW1509
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise ChildFailed(f"{program.name} could not be started: {error}.") from error
@@ -181,13 +182,14 @@ def _opened(path: Path | None) -> Iterator[IO[bytes] | int]:
         yield stream
 
 
-def _preparation(parent_pid: int, death_signal: signal.Signals) -> Callable[[], None]:
+def _preparation(parent_pid: int, program: Program) -> Callable[[], None]:
     """What the new process does before exec; after the change of user, because that clears the death signal."""
 
     def prepare() -> None:
         for number in (*STOP_SIGNALS, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        die_with_parent(parent_pid, death_signal)
+        os.nice(program.niceness)
+        die_with_parent(parent_pid, program.death_signal)
 
     return prepare

@@ -16,6 +16,8 @@ from neoapex.embedded.errors import AlreadyRunning, DiskFull, HomeUnusable
 NEEDED_BYTES = 500_000_000
 LOG_BYTES = 5_000_000
 LEFTOVERS_SECONDS = 15.0
+# `is_running()` holds the lock for the moment of its look.
+LOOKERS_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +74,34 @@ class Home:
         Redis never write one file. Raises AlreadyRunning.
         """
         own = _open_lock(self.path / "supervisor.lock")
-        if not _try_lock(own):
+        if not _wait_for_lock(own, LOOKERS_SECONDS):
             owner = os.pread(own, 20, 0).decode() or "unknown"
             raise AlreadyRunning(f"A studio already runs from {self.path} (process {owner}).")
         os.ftruncate(own, 0)
         os.pwrite(own, str(os.getpid()).encode(), 0)
         inherited = _open_lock(self.path / "children.lock")
-        deadline = time.monotonic() + LEFTOVERS_SECONDS
-        while not _try_lock(inherited):
-            check_interrupted()
-            if time.monotonic() > deadline:
-                raise AlreadyRunning(
-                    f"Processes of an earlier studio in {self.path} have not ended.",
-                    f"`fuser {self.path / 'children.lock'}` lists them; end them and start again.",
-                )
-            time.sleep(LOOK_SECONDS)
+        if not _wait_for_lock(inherited, LEFTOVERS_SECONDS):
+            raise AlreadyRunning(
+                f"Processes of an earlier studio in {self.path} have not ended.",
+                f"`fuser {self.path / 'children.lock'}` lists them; end them and start again.",
+            )
         return inherited
 
+    def is_running(self) -> bool:
+        """True while a supervisor holds this home; after a kill -9 its lent environment may lie about that."""
+        try:
+            descriptor = os.open(self.path / "supervisor.lock", os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            return not _try_lock(descriptor)
+        finally:
+            os.close(descriptor)
+
     def secret(self, name: str) -> str:
-        """A random secret of that name, drawn once and kept in a private file."""
+        """A random secret of that name, drawn once and kept in a private file; HomeUnusable if that is damaged."""
         path = self.path / "secrets.json"
-        kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        kept = _read_secrets(path)
         if name not in kept:
             kept[name] = secrets.token_hex(32)
             write_private(path, json.dumps(kept, indent=1))
@@ -115,12 +124,31 @@ def write_private(path: Path, text: str) -> None:
     new.replace(path)
 
 
+def _read_secrets(path: Path) -> dict[str, str]:
+    try:
+        kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    except ValueError as error:
+        hint = "Put it back from a copy, or move the whole home away to start afresh."
+        raise HomeUnusable(f"{path} is damaged.", hint) from error
+    return kept
+
+
 def _unusable(path: Path, error: OSError) -> HomeUnusable:
     return HomeUnusable(f"{path} cannot be used as NEOAPEX_HOME: {error.strerror}.")
 
 
 def _open_lock(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _wait_for_lock(descriptor: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not _try_lock(descriptor):
+        check_interrupted()
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK_SECONDS)
+    return True
 
 
 def _try_lock(descriptor: int) -> bool:

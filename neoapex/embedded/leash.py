@@ -38,8 +38,9 @@ def leash_forks() -> None:
 def main() -> None:
     """Become the module that the arguments name."""
     leash_forks()
-    # Warnings become log records, which are JSON lines like all others.
+    # Standard output is for JSON lines: warnings become log records, and what Celery tells a terminal goes elsewhere.
     logging.captureWarnings(capture=True)
+    vars(sys)["__stdout__"] = sys.__stderr__
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

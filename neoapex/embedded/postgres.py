@@ -7,9 +7,11 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -51,6 +53,7 @@ class PostgresServer:
         _open_the_way(self.folder)
         deadline = time.monotonic() + STALE_LOCK_SECONDS
         while True:
+            self._forget_dead_server()
             child = launch(self.program())
             try:
                 child.wait_ready(self.is_ready, READY_SECONDS)
@@ -65,6 +68,16 @@ class PostgresServer:
                 raise
             else:
                 return child
+
+    def _forget_dead_server(self) -> None:
+        """Remove the lock file of a server that is a zombie.
+
+        Where nobody reaps orphans, as in many containers, PostgreSQL would take it for a running one forever.
+        """
+        lock_file = self.folder / "postmaster.pid"
+        with suppress(OSError, ValueError, IndexError, psutil.NoSuchProcess):
+            if psutil.Process(int(lock_file.read_text().split()[0])).status() == psutil.STATUS_ZOMBIE:
+                lock_file.unlink()
 
     def initialise(self) -> None:
         """Create the cluster unless there is one; an interrupted attempt leaves nothing that looks finished."""
@@ -133,6 +146,8 @@ class PostgresServer:
             self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
         except psycopg.errors.DuplicateDatabase:
             return
+        except psycopg.Error as error:
+            raise ChildFailed(f"PostgreSQL could not create the database: {error}.") from error
 
     def _execute(self, statement: str | sql.Composed) -> None:
         with psycopg.connect(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from neoapex.embedded import ports
 from neoapex.embedded.children import Child, Launch, Program, start
@@ -57,10 +59,14 @@ class RedisServer:
 
     def is_ready(self) -> bool:
         """True when it answers PING and has loaded its data."""
-        client = redis.Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1)
-        with suppress(redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError), client:
+        with suppress(redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError), self.client() as client:
             return bool(client.ping())
         return False
+
+    def client(self) -> redis.Redis:
+        """A client that answers or fails at once; the library's own retries would wait for seconds."""
+        once = Retry(NoBackoff(), 0)
+        return redis.Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1, retry=once)
 
     def _configuration(self) -> str:
         # noeviction: a broker that drops messages under memory pressure would lose work silently.

@@ -164,6 +164,8 @@ class Studio:
             log_path=self._home.log(f"{name}.txt"),
             stop_signal=stop_signal,
             stop_seconds=6,
+            # Making, encoding and rendering audio takes all the CPU it gets; pages and webhooks come first.
+            niceness=10 if name in {"media", "simulator"} else 0,
         )
 
     def _manage(self, *arguments: str, output_path: Path | None = None) -> Program:
@@ -194,7 +196,7 @@ class Studio:
         broker = self._configuration.broker
         if broker is None:
             return
-        with suppress(redis.RedisError), redis.Redis.from_url(broker.url, socket_timeout=1) as client:
+        with suppress(redis.RedisError), broker.client() as client:
             client.publish(BYE_CHANNEL, "bye")
 
     def _stamp(self, name: str, *sources: Path) -> Stamp:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -29,12 +29,11 @@ from studio.fal.resilience import parse_retry_after
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer, read whole; header names in lower case. `redact` takes our secrets out of any text of it."""
+    """One HTTP answer, read whole and without our key in it; header names in lower case."""
 
     status_code: int
     headers: Mapping[str, str]
     body: bytes
-    redact: Callable[[str], str] = str
 
     @property
     def ok(self) -> bool:
@@ -84,7 +83,7 @@ class Answer:
             status_code=self.status_code,
             request_id=self.headers.get("x-fal-request-id"),
             error_type=_error_type(body) or self.headers.get("x-fal-error-type"),
-            raw=self.redact(_raw(body if body is not None else self.body.decode(errors="replace"))),
+            raw=_raw(body if body is not None else self.body.decode(errors="replace")),
             retry_after_seconds=parse_retry_after(self.headers.get("retry-after"), datetime.now(UTC)),
             billable_units=self.billable_units,
         )

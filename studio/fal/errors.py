@@ -1,7 +1,5 @@
 """What can go wrong between us and fal, and what each case means for the request and for the money."""
 
-# ruff: noqa: N818 - an error is named by what happened, since its caller acts on exactly that.
-
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar, Final, Literal

@@ -17,12 +17,12 @@ SEED_MIN: Final = -(2**63)
 SEED_MAX: Final = 2**63 - 1
 
 # Ours on the left. Every other field has the same name on both sides.
-FAL_NAMES: Final[Mapping[str, str]] = {
+FAL_NAMES: Final[dict[str, str]] = {
     "lyrics": "lyrics_prompt",
     "vibe_strength": "prompt_strength",
     "section": "sections",
 }
-OUR_NAMES: Final[Mapping[str, str]] = {fals: ours for ours, fals in FAL_NAMES.items()}
+OUR_NAMES: Final[dict[str, str]] = {fals: ours for ours, fals in FAL_NAMES.items()}
 
 LABELS: Final[Mapping[str, str]] = {
     "prompt": "Prompt",

@@ -70,8 +70,9 @@ class SonautoInput(BaseModel):
 
     @classmethod
     def from_fal(cls, arguments: Mapping[str, Any]) -> Self:
-        """The inverse of `to_fal`. Raises pydantic's ValidationError."""
-        return cls.model_validate({OUR_NAMES.get(name, name): value for name, value in arguments.items()})
+        """The inverse of `to_fal`; our own names are as unknown here as they are to fal. Raises ValidationError."""
+        unknown = {name: f"{name} (fal's name is {fals})" for name, fals in FAL_NAMES.items()}
+        return cls.model_validate({(OUR_NAMES | unknown).get(name, name): value for name, value in arguments.items()})
 
 
 class _WordsInput(SonautoInput):

@@ -2,9 +2,11 @@
 
 import ipaddress
 import re
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 import fal_client.client as sdk_module
@@ -82,16 +84,22 @@ def check_key(key: str) -> str:
     return key
 
 
-def redactor(key: str) -> Callable[[str], str]:
-    """Takes the key, and its secret half alone, out of a text that fal may have echoed them into."""
-    secrets = [key, *(part for part in key.split(":")[1:] if len(part) >= 8)]
+def redactor(key: str) -> Callable[[bytes], bytes]:
+    """Takes the key, and its secret half alone, out of an answer that echoes them, before anybody reads it."""
+    secrets = [secret.encode() for secret in (key, *(part for part in key.split(":")[1:] if len(part) >= 8))]
 
-    def redact(text: str) -> str:
+    def redact(body: bytes) -> bytes:
         for secret in secrets:
-            text = text.replace(secret, "[key]")
-        return text
+            body = body.replace(secret, b"[key]")
+        return body
 
     return redact
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Reading the root certificates takes longer than a request; once a process is enough."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 @dataclass(frozen=True)
@@ -104,11 +112,14 @@ class Wire:
 
     urls: FalUrls
     timeouts: Timeouts
-    redact: Callable[[str], str] = field(repr=False)
+    redact: Callable[[bytes], bytes] = field(repr=False)
     pool: httpx.BaseTransport = field(
         repr=False,
         default_factory=lambda: httpx.HTTPTransport(
-            trust_env=False, retries=0, limits=httpx.Limits(max_connections=50, max_keepalive_connections=0)
+            verify=_tls(),
+            trust_env=False,
+            retries=0,
+            limits=httpx.Limits(max_connections=50, max_keepalive_connections=0),
         ),
     )
 
@@ -184,11 +195,11 @@ class Exchange(httpx.BaseTransport):
             if time.monotonic() > deadline:
                 raise WireError("an answer too slow to wait for", written=True)
         _drop_transfer_headers(headers)
-        return Answer(response.status_code, headers, bytes(body), self._wire.redact)
+        return Answer(response.status_code, headers, self._wire.redact(bytes(body)))
 
 
 def _drop_transfer_headers(headers: dict[str, str]) -> None:
-    for name in ("transfer-encoding", "content-encoding", "connection"):
+    for name in ("transfer-encoding", "content-encoding", "content-length", "connection"):
         headers.pop(name, None)
 
 

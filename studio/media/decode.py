@@ -9,7 +9,8 @@ import av
 import av.error
 import numpy as np
 
-from studio.media import ogg, pcm, riff
+from studio.media import pcm, riff
+from studio.media.containers import completeness
 from studio.media.errors import AudioEmpty, AudioUnreadable, NotAudio, SourceTruncated
 from studio.media.pcm import LAYOUTS, Pcm
 from studio.media.stage import Stage
@@ -100,17 +101,15 @@ class StreamDecoder:
     def __init__(self, kind: str, listener: Listener) -> None:
         self._kind = kind
         self._listener = listener
-        self._tail = ogg.Tail()
+        self._completeness = completeness(kind)
         self._stage: Stage[bytes] = Stage(f"decode-{kind}", self._work, depth=_QUEUED_BLOCKS)
 
     def feed(self, block: bytes) -> None:
-        if self._kind == "ogg":
-            self._tail.feed(block)
+        self._completeness.feed(block)
         self._stage.put(block)
 
     def finish(self) -> None:
-        if self._kind == "ogg":
-            self._tail.finish()
+        self._completeness.finish()
         self._stage.finish()
 
     def _work(self, blocks: Iterator[bytes]) -> None:
@@ -133,11 +132,13 @@ class FileDecoder:
         self._kind = kind
         self._listener = listener
         self._master = master
+        self._completeness = completeness(kind)
 
     def feed(self, block: bytes) -> None:
-        """The sink has it already."""
+        self._completeness.feed(block)
 
     def finish(self) -> None:
+        self._completeness.finish()
         with self._master.read_back() as file:
             decode(file, self._kind, self._listener)
 

@@ -21,7 +21,7 @@ class MediaError(Exception):
         self.detail = detail
 
 
-class SourceFault(MediaError):  # noqa: N818 - whose fault it is says more than that it is an error
+class SourceFault(MediaError):
     """What we were given to fetch is bad: counts as one full fetch that failed."""
 
     code = "source_fault"
@@ -30,7 +30,7 @@ class SourceFault(MediaError):  # noqa: N818 - whose fault it is says more than 
     fault = "source"
 
 
-class HouseFault(MediaError):  # noqa: N818 - as above
+class HouseFault(MediaError):
     """Our disk, bucket or encoder failed: never makes a track UNREADABLE."""
 
     code = "house_fault"

@@ -58,13 +58,11 @@ def _tee(source: Source, track_id: UUID | int | str, storage: MediaStorage) -> I
     kind = sniff(head)
     keys = master_key(track_id, kind), preview_key(track_id), peaks_key(track_id, SAMPLES_PER_PIXEL)
     digest = sha256()
-    # The stack unwinds backwards: encoder and decoder have ended before their files are dropped.
+    # The stack unwinds backwards: first the decoder ends, then the encoder it feeds, and then their files are dropped.
     with ExitStack() as stack:
         master, preview, peaks = [stack.enter_context(storage.sink(key)) for key in keys]
-        analysis = Analysis(preview)
+        analysis = stack.enter_context(Analysis(preview))
         decoder = stack.enter_context(decoder_for(kind, analysis, master))
-        # Unwound before the decoder, whose thread may be waiting for room in the encoder's queue.
-        stack.enter_context(analysis)
         for block in blocks:
             digest.update(block)
             master.write(block)

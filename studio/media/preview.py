@@ -1,6 +1,7 @@
 """The MP3 that the player plays: 128 kbit/s, made by LAME while the song still arrives."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import av
 import lameenc
@@ -28,10 +29,13 @@ def encode(blocks: Iterator[Pcm], sink: Sink, *, sample_rate: int, channels: int
     """Writes the MP3 of `blocks` to `sink` without committing it; raises EncoderFailed and the sink's HouseFault."""
     if sample_rate != preview_rate(sample_rate) or channels > 2:
         blocks = _resampled(blocks, sample_rate, channels)
-    encoder = _encoder(preview_rate(sample_rate), min(channels, 2))
+    with _encoder_faults():
+        encoder = _encoder(preview_rate(sample_rate), min(channels, 2))
     for block in blocks:
         sink.write(_encoded(encoder, block))
-    sink.write(_flushed(encoder))
+    with _encoder_faults():
+        rest = bytes(encoder.flush())
+    sink.write(rest)
 
 
 def _encoder(sample_rate: int, channels: int) -> lameenc.Encoder:
@@ -45,17 +49,16 @@ def _encoder(sample_rate: int, channels: int) -> lameenc.Encoder:
 
 
 def _encoded(encoder: lameenc.Encoder, block: Pcm) -> bytes:
-    try:
+    with _encoder_faults():
         return bytes(encoder.encode(block.tobytes()))
-    except (RuntimeError, ValueError, MemoryError) as error:
-        raise EncoderFailed(str(error)) from error
 
 
-def _flushed(encoder: lameenc.Encoder) -> bytes:
+@contextmanager
+def _encoder_faults() -> Iterator[None]:
     try:
-        return bytes(encoder.flush())
+        yield
     except (RuntimeError, ValueError, MemoryError) as error:
-        raise EncoderFailed(str(error)) from error
+        raise EncoderFailed(f"{type(error).__name__}: {error}") from error
 
 
 def _resampled(blocks: Iterator[Pcm], sample_rate: int, channels: int) -> Iterator[Pcm]:

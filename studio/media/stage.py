@@ -13,7 +13,7 @@ PATIENCE_SECONDS = 120.0
 Item = TypeVar("Item")
 
 
-class StageCancelled(Exception):  # noqa: N818 - it is an order, not an error
+class StageCancelled(Exception):
     """Raised inside the thread when its feeder has given up."""
 
 

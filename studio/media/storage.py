@@ -150,7 +150,7 @@ class StoredFile:
 class MediaStorage(FileSystemStorage):
     """Django's filesystem storage, private to our user, with whole-or-nothing writes and byte ranges."""
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - Django's own options pass through
+    def __init__(self, **options: Any) -> None:
         options.setdefault("file_permissions_mode", FILE_MODE)
         options.setdefault("directory_permissions_mode", DIRECTORY_MODE)
         super().__init__(**options)

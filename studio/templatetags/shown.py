@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from django import template
 from django.utils import timezone
@@ -9,11 +10,39 @@ from django.utils.dates import MONTHS_3
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from ledger.models import Entry, EntryKind
 from ledger.money import display_dollars
 from ledger.queries import Balance
+from studio.models import Event
+from studio.queries import Card
+from studio.states import GenerationState
 
 register = template.Library()
+
+STEPS: Final = ("waiting", "sent", "running", "saving", "ready")
+ENTRY_WORDS: Final = {
+    EntryKind.GRANT: gettext_lazy("Granted"),
+    EntryKind.HOLD: gettext_lazy("Set aside"),
+    EntryKind.CHARGE: gettext_lazy("Charged"),
+    EntryKind.RELEASE: gettext_lazy("Given back"),
+    EntryKind.ADJUST: gettext_lazy("Adjusted"),
+}
+EVENT_WORDS: Final = {
+    "job_queued": gettext_lazy("Asked for; the price was set aside"),
+    "job_started": gettext_lazy("fal took it"),
+    "job_progress": gettext_lazy("Under way"),
+    "job_succeeded": gettext_lazy("Ready"),
+    "job_failed": gettext_lazy("Failed; nothing was charged"),
+}
+STATE_WORDS: Final = {
+    GenerationState.QUEUED: gettext_lazy("Waiting"),
+    GenerationState.SUBMITTED: gettext_lazy("Sent to fal"),
+    GenerationState.RUNNING: gettext_lazy("Sonauto makes the song"),
+    GenerationState.LOST: gettext_lazy("No sign of life from fal; we keep asking"),
+    GenerationState.INGESTING: gettext_lazy("Done; being saved"),
+}
 
 
 @register.simple_tag
@@ -80,3 +109,48 @@ def used_micros(balance: Balance) -> int:
 def at(found: Mapping[str, object], name: str) -> object:
     """What a mapping holds under a name that the template has in a variable; nothing where it holds nothing."""
     return found.get(name, ())
+
+
+@register.filter
+def letters(number: int) -> str:
+    """The letters of so many variations."""
+    return "AB"[:number]
+
+
+@register.filter
+def steps(card: Card) -> list[tuple[str, str]]:
+    """The way of a song with where it is on it: each step done, present or still to come."""
+    here = STEPS.index(card.phase) if card.phase in STEPS else len(STEPS)
+    return [
+        (step, "done" if place < here else "here" if place == here else "ahead") for place, step in enumerate(STEPS)
+    ]
+
+
+@register.filter
+def entry_words(entry: Entry) -> str:
+    return str(ENTRY_WORDS[entry.kind])
+
+
+@register.filter
+def entry_micros(entry: Entry) -> int:
+    """The amount that an entry is about: what was granted, set aside, spent or given back."""
+    match entry.kind:
+        case EntryKind.HOLD | EntryKind.RELEASE:
+            return abs(entry.held_delta)
+        case EntryKind.CHARGE:
+            return entry.spent_delta
+        case _:
+            return entry.granted_delta or entry.spent_delta
+
+
+@register.filter
+def event_words(event: Event) -> str:
+    """An event of a song's life as people say it."""
+    if event.data.get("cancel_requested"):
+        return _("You asked to cancel it")
+    state = event.data.get("state")
+    if event.name == "job_progress" and state in STATE_WORDS:
+        return str(STATE_WORDS[state])
+    if event.name == "job_failed" and state == GenerationState.CANCELLED:
+        return _("Cancelled")
+    return str(EVENT_WORDS.get(event.name, event.name))

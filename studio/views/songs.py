@@ -87,7 +87,8 @@ def again(request: PersonRequest, generation_id: UUID) -> HttpResponse:
         return _card(request, before, error)
     if not request.htmx:
         return redirect(_in_feed(generation))
-    return render(request, "studio/again.html", {"card": before, "new": queries.card(request.user, generation.pk)})
+    shown = {"card": before, "new": queries.card(request.user, generation.pk), "key": new_key()}
+    return render(request, "studio/again.html", shown, status=201)
 
 
 @require_safe
@@ -108,6 +109,8 @@ def _card(request: PersonRequest, shown: Card, error: StudioError | LedgerError 
         context |= {"page": True, "timeline": queries.timeline(shown.generation)}
         return render(request, "studio/song.html", context, status=status_of(error))
     response = render(request, "studio/card_update.html", context, status=status_of(error) if error else 200)
+    if error is not None:
+        reswap(retarget(response, f"#generation-{shown.generation.pk}"), "outerHTML")
     if shown.phase in FINAL_PHASES:
         # Money may have come back: the price line at the button asks again.
         trigger_client_event(response, "money")

@@ -1,7 +1,9 @@
 """Looking at real processes from tests: who is there, who is gone, and waiting for either with a bound."""
 
 import contextlib
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,3 +50,14 @@ def ended_at_last(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[s
                 with contextlib.suppress(psutil.NoSuchProcess):
                     member.kill()
         process.communicate(timeout=PATIENCE_SECONDS)
+
+
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's own user may pass through; pytest closes its folders whenever another run starts."""
+    folder = Path(tempfile.mkdtemp(prefix="neoapex-tests-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

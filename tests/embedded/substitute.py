@@ -1,6 +1,5 @@
 """A supervisor over substitute processes, run as a program of its own: `python -m tests.embedded.substitute FOLDER`."""
 
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -35,7 +34,7 @@ def standing(name: str, folder: Path, *, slow: bool = False) -> Service:
     script = folder / "standing.py"
     script.write_text(STANDING)
     argv = (sys.executable, "-m", "neoapex.embedded.leash", "standing", name, str(folder))
-    program = Program(name, argv, {"PYTHONPATH": f"{folder}:{os.getcwd()}"}, log_path=folder / f"{name}.log")
+    program = Program(name, argv, {"PYTHONPATH": f"{folder}:{Path.cwd()}"}, log_path=folder / f"{name}.log")
     return Service(program, lambda: not slow and f"started {name}" in read_notes(folder), ready_seconds=30)
 
 

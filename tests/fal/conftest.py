@@ -13,12 +13,19 @@ ENDPOINT = "sonauto/v2/text-to-music"
 QUICK = Timeouts(connect=1, read=0.3, write=1, answer=1)
 
 
-@pytest.fixture
-def server() -> Iterator[FalServer]:
+@pytest.fixture(scope="session")
+def running_server() -> Iterator[FalServer]:
     server = FalServer()
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def server(running_server: FalServer) -> FalServer:
+    running_server.seen.clear()
+    running_server.script.clear()
+    return running_server
 
 
 @pytest.fixture

@@ -36,7 +36,9 @@ def submit_error(client: FalClient, arguments: dict[str, Any]) -> FalError:
     return caught.value
 
 
-def test_an_accepted_request_has_fals_id_and_place(server: FalServer, client: FalClient, arguments: dict[str, Any]) -> None:
+def test_an_accepted_request_has_fals_id_and_place(
+    server: FalServer, client: FalClient, arguments: dict[str, Any]
+) -> None:
     server.answers(200, ACCEPTED | URLS, FROM_FAL)
     assert client.submit(ENDPOINT, arguments, webhook_url=None) == Submission(REQUEST_ID, 3)
 
@@ -221,8 +223,17 @@ def _wait_for_its_end(connection: socket.socket) -> None:
         continue
 
 
+def _close_at_once(_: socket.socket) -> None:
+    return
+
+
 def _reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def _reset_within_the_request(connection: socket.socket) -> None:
+    connection.recv(1)
+    _reset(connection)
 
 
 def _drop_after_reading(connection: socket.socket) -> None:
@@ -272,8 +283,8 @@ def _compressed(connection: socket.socket) -> None:
 @pytest.mark.parametrize(
     "treat",
     [
-        lambda connection: None,
-        _reset,
+        _close_at_once,
+        _reset_within_the_request,
         _drop_after_reading,
         _reset_after_reading,
         _half_an_answer,
@@ -300,7 +311,9 @@ def test_each_request_opens_its_own_connection(client_at: ClientAt, arguments: d
 
     def answer(connection: socket.socket) -> None:
         read_request(connection)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: keep-alive\r\n\r\n%s" % (len(body), body))
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: keep-alive\r\n\r\n%s" % (len(body), body)
+        )
 
     with raw_server(answer) as (url, connections):
         client = client_at(url)

@@ -104,7 +104,9 @@ class RunningStudio:
 
         wait_for(ready, READY_SECONDS, lambda: self.log("web")[-2000:])
 
-    def wait_for_state(self, client: httpx.Client, generation_id: str, *states: str, seconds: float = 40) -> dict[str, Any]:
+    def wait_for_state(
+        self, client: httpx.Client, generation_id: str, *states: str, seconds: float = 40
+    ) -> dict[str, Any]:
         seen: dict[str, Any] = {}
 
         def reached() -> bool:
@@ -131,7 +133,7 @@ def wait_for(done: Callable[[], bool], seconds: float, why: Callable[[], str]) -
 
 @contextmanager
 def running_studio(
-    settings: dict[str, str] | None = None, *, with_worker: bool = True, **simulator: object
+    settings: dict[str, str] | None = None, *, with_worker: bool = True, **simulator: Any
 ) -> Iterator[RunningStudio]:
     """A studio with its own database, Redis and simulator; `settings` are environment variables on top."""
     with ExitStack() as stack:

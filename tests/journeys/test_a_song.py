@@ -12,8 +12,6 @@ from tests.journeys.stack import RunningStudio
 SONG = {"prompt": "a calm piano piece at night", "num_songs": 1, "output_format": "wav"}
 
 
-
-
 def start(client: httpx.Client, **inputs: object) -> dict[str, object]:
     answer = client.post("/api/generations", json=SONG | inputs)
     assert answer.status_code == 201, answer.text

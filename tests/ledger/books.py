@@ -8,7 +8,8 @@ from ledger.models import Budget, Entry, EntryKind
 
 def counters() -> dict[int, dict[str, int]]:
     fields = ("granted_micros", "held_micros", "spent_micros", "overrun_micros")
-    return {row["id"]: {name: row[name] for name in fields if row[name]} for row in Budget.objects.values("id", *fields)}
+    rows = Budget.objects.values("id", *fields)
+    return {row["id"]: {name: row[name] for name in fields if row[name]} for row in rows}
 
 
 def recomputed() -> dict[int, dict[str, int]]:
@@ -24,7 +25,7 @@ def recomputed() -> dict[int, dict[str, int]]:
 
 
 def assert_balanced() -> None:
-    """Counters are what the entries sum to, what is held is what open holds hold, and each charge stays in its month."""
+    """Counters are what the entries sum to, open holds are what is held, and each hold ends in its own month."""
     assert counters() == recomputed()
     held: Counter[int] = Counter()
     for hold in queries.open_holds():

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.db import connection
-from pytest_django.plugin import DjangoDbBlocker
+from pytest_django import DjangoDbBlocker, Settings
 
 from studio.models import User
 
@@ -16,14 +16,14 @@ NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Threads need committed rows, which the runner truncates afterwards: of our guards only that one is off in tests."""
+    """Threads need committed rows, which the runner truncates afterwards: so that one guard is off in tests."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE ledger_entry DISABLE TRIGGER entry_no_truncate")
 
 
 @pytest.fixture(autouse=True)
-def quota(settings: pytest.FixtureRequest) -> None:
-    settings.NEOAPEX_MONTHLY_BUDGET = QUOTA_MICROS  # type: ignore[attr-defined]
+def default_quota(settings: Settings) -> None:
+    settings.NEOAPEX_MONTHLY_BUDGET = QUOTA_MICROS
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from typing import Self
 Answer = Callable[[socket.socket], None]
 
 
-def head(status: int = 200, **headers: object) -> bytes:
+def head(status: int = 200, /, **headers: object) -> bytes:
     lines = [f"HTTP/1.1 {status} X", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
 def whole(body: bytes, **headers: object) -> bytes:
-    return head(content_length=len(body), **headers) + body
+    return head(200, content_length=len(body), **headers) + body
 
 
 def without_length(body: bytes) -> bytes:

@@ -25,7 +25,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
 
     def to(*found: str) -> None:
         answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in found]
-        monkeypatch.setattr(addresses.socket, "getaddrinfo", lambda *_, **__: answers)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
 
     to(PUBLIC)
     return to
@@ -129,6 +129,6 @@ def test_a_name_without_an_address_is_unavailable(monkeypatch: pytest.MonkeyPatc
     def fails(*_: object, **__: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
-    monkeypatch.setattr(addresses.socket, "getaddrinfo", fails)
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
     with pytest.raises(SourceUnavailable):
         addresses.check("https://fal.media/a")

@@ -22,7 +22,7 @@ def made(storage: MediaStorage, samples: Samples, rate: int, *, block: int = 500
 
 def heard(mp3: bytes) -> tuple[Samples, int, int]:
     """The decoded samples, their rate and the bit rate."""
-    with av.open(io.BytesIO(mp3), format="mp3") as container:
+    with av.open(io.BytesIO(mp3), mode="r", format="mp3") as container:
         stream = container.streams.audio[0]
         frames = [frame.to_ndarray() for frame in container.decode(stream)]
         return np.concatenate(frames, axis=1), stream.rate, stream.bit_rate or 0
@@ -69,7 +69,7 @@ def test_a_dying_encoder_is_the_houses_fault(
 
             return call
 
-    monkeypatch.setattr(preview.lameenc, "Encoder", Dying)
+    monkeypatch.setattr("studio.media.preview.lameenc.Encoder", Dying)
     with pytest.raises(EncoderFailed) as caught:
         made(storage, tone(0.1), 44_100)
     assert caught.value.fault == "house"

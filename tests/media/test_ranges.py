@@ -139,6 +139,8 @@ def test_a_missing_file_is_404(storage: MediaStorage) -> None:
 
 
 def test_an_attachment_keeps_its_name(filled: MediaStorage) -> None:
-    response = ranged_response(RequestFactory().get("/x"), KEY, "audio/mpeg", 'a "b".mp3', as_attachment=True, storage=filled)
+    response = ranged_response(
+        RequestFactory().get("/x"), KEY, "audio/mpeg", 'a "b".mp3', as_attachment=True, storage=filled
+    )
     response.close()
     assert response["Content-Disposition"] == 'attachment; filename="a \\"b\\".mp3"'

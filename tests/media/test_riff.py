@@ -19,9 +19,7 @@ DATA = chunk(b"data", SONG.tobytes())
 
 def read(file: bytes, *, block: int = 1000) -> tuple[WavFormat, bytes]:
     reader = WavReader()
-    samples = b"".join(
-        bytes(part) for at in range(0, len(file), block) for part in reader.feed(file[at : at + block])
-    )
+    samples = b"".join(bytes(part) for at in range(0, len(file), block) for part in reader.feed(file[at : at + block]))
     return reader.finish(), samples
 
 
@@ -135,7 +133,14 @@ def test_a_format_that_contradicts_itself_is_refused(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "chunks", [(DATA, FMT), (FMT, FMT, DATA), (FMT, DATA, DATA), (chunk(b"fmt ", b"x" * 5000), DATA), (FMT, chunk(b"data", b"123"))]
+    "chunks",
+    [
+        (DATA, FMT),
+        (FMT, FMT, DATA),
+        (FMT, DATA, DATA),
+        (chunk(b"fmt ", b"x" * 5000), DATA),
+        (FMT, chunk(b"data", b"123")),
+    ],
 )
 def test_chunks_out_of_order_or_twice_are_refused(chunks: tuple[bytes, ...]) -> None:
     with pytest.raises(AudioUnreadable):

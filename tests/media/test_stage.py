@@ -9,6 +9,23 @@ from studio.media import stage
 from studio.media.stage import Stage, StageCancelled, StageStuck
 
 
+def takes_one(items: Iterator[int]) -> None:
+    next(items)
+
+
+def takes_all(items: Iterator[int]) -> None:
+    list(items)
+
+
+def hangs(released: threading.Event) -> None:
+    released.wait(10)
+
+
+def put_many(running: Stage[int]) -> None:
+    for number in range(1000):
+        running.put(number)
+
+
 def test_everything_put_in_is_worked_through_in_order() -> None:
     seen: list[int] = []
     with Stage[int]("test", seen.extend, depth=2) as running:
@@ -44,8 +61,7 @@ def test_what_work_raises_comes_out_of_put_and_finish() -> None:
 
     with Stage[int]("test", work, depth=1) as running:
         with pytest.raises(ValueError, match="dead"):
-            for number in range(1000):
-                running.put(number)
+            put_many(running)
         with pytest.raises(ValueError, match="dead"):
             running.finish()
 
@@ -67,7 +83,7 @@ def test_leaving_early_cancels_the_work() -> None:
 
 
 def test_work_that_returns_early_swallows_the_rest() -> None:
-    with Stage[int]("test", lambda items: next(items) and None, depth=1) as running:
+    with Stage[int]("test", takes_one, depth=1) as running:
         for number in range(1, 100):
             running.put(number)
         running.finish()
@@ -77,7 +93,7 @@ def test_work_that_returns_early_swallows_the_rest() -> None:
 def test_a_stage_that_does_not_move_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "PATIENCE_SECONDS", 0.05)
     released = threading.Event()
-    with Stage[int]("test", lambda _: released.wait(10) and None, depth=1) as running:
+    with Stage[int]("test", lambda _: hangs(released), depth=1) as running:
         running.put(1)
         with pytest.raises(StageStuck):
             running.put(2)
@@ -88,7 +104,7 @@ def test_a_stage_that_does_not_move_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
 def test_work_whose_feeder_falls_silent_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "PATIENCE_SECONDS", 0.05)
-    with Stage[int]("test", lambda items: list(items) and None, depth=1) as running:
+    with Stage[int]("test", takes_all, depth=1) as running:
         running._thread.join(10)
         assert not running._thread.is_alive()
         with pytest.raises(StageStuck):

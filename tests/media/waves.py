@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 Samples = NDArray[np.int16]
 
 
-def tone(seconds: float = 1.0, *, rate: int = 44_100, channels: int = 2, hertz: float = 440, level: float = 0.5) -> Samples:
+def tone(
+    seconds: float = 1.0, *, rate: int = 44_100, channels: int = 2, hertz: float = 440, level: float = 0.5
+) -> Samples:
     """A sine, each further channel a little softer; `level` is its peak, 1 being full scale."""
     wave = np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate) * level * 32767
     return np.stack([wave * 0.9**channel for channel in range(channels)], axis=1).round().astype(np.int16)

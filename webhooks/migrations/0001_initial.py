@@ -5,31 +5,64 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Delivery',
+            name="Delivery",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('generation_id', models.UUIDField(db_index=True)),
-                ('request_id', models.CharField(max_length=100)),
-                ('body', models.BinaryField()),
-                ('body_sha256', models.CharField(max_length=64)),
-                ('flag', models.CharField(blank=True, choices=[('UNKNOWN_GENERATION', 'Unknown Generation'), ('FOREIGN_REQUEST', 'Foreign Request'), ('DIFFERENT_PAYLOAD', 'Different Payload'), ('UNREADABLE_BODY', 'Unreadable Body'), ('DEAD', 'Dead')], db_default='', default='', max_length=20)),
-                ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('processed_at', models.DateTimeField(null=True)),
-                ('attempts', models.PositiveSmallIntegerField(db_default=0, default=0)),
-                ('run_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("generation_id", models.UUIDField(db_index=True)),
+                ("request_id", models.CharField(max_length=100)),
+                ("body", models.BinaryField()),
+                ("body_sha256", models.CharField(max_length=64)),
+                (
+                    "flag",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("UNKNOWN_GENERATION", "Unknown Generation"),
+                            ("FOREIGN_REQUEST", "Foreign Request"),
+                            ("DIFFERENT_PAYLOAD", "Different Payload"),
+                            ("UNREADABLE_BODY", "Unreadable Body"),
+                            ("DEAD", "Dead"),
+                        ],
+                        db_default="",
+                        default="",
+                        max_length=20,
+                    ),
+                ),
+                ("received_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("processed_at", models.DateTimeField(null=True)),
+                ("attempts", models.PositiveSmallIntegerField(db_default=0, default=0)),
+                ("run_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'verbose_name_plural': 'deliveries',
-                'indexes': [models.Index(condition=models.Q(('processed_at', None)), fields=['run_at'], name='delivery_waiting')],
-                'constraints': [models.UniqueConstraint(fields=('request_id', 'body_sha256'), name='delivery_once'), models.CheckConstraint(condition=models.Q(('flag__in', ['', 'UNKNOWN_GENERATION', 'FOREIGN_REQUEST', 'DIFFERENT_PAYLOAD', 'UNREADABLE_BODY', 'DEAD'])), name='delivery_flag_known')],
+                "verbose_name_plural": "deliveries",
+                "indexes": [
+                    models.Index(condition=models.Q(("processed_at", None)), fields=["run_at"], name="delivery_waiting")
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("request_id", "body_sha256"), name="delivery_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "flag__in",
+                                [
+                                    "",
+                                    "UNKNOWN_GENERATION",
+                                    "FOREIGN_REQUEST",
+                                    "DIFFERENT_PAYLOAD",
+                                    "UNREADABLE_BODY",
+                                    "DEAD",
+                                ],
+                            )
+                        ),
+                        name="delivery_flag_known",
+                    ),
+                ],
             },
         ),
     ]

@@ -17,6 +17,11 @@ class Command(BaseCommand):
     help = "Print docs/states.md: the states and the ways between them."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        parts = ["# States", "", "Drawn by `manage.py draw_states` from `studio/transitions.py`; a test compares the two.", ""]
+        parts = [
+            "# States",
+            "",
+            "Drawn by `manage.py draw_states` from `studio/transitions.py`; a test compares the two.",
+            "",
+        ]
         parts += [diagram("Generation", transitions.GENERATION), diagram("Track", transitions.TRACK)]
         self.stdout.write("\n".join(parts), ending="")

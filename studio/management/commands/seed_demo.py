@@ -32,5 +32,8 @@ class Command(BaseCommand):
         musician = User.objects.filter(email=MUSICIAN).first() or User.objects.create_user(MUSICIAN)
         admin = User.objects.filter(email=ADMIN).first() or User.objects.create_superuser(ADMIN)
         if options["print_links"]:
-            links = {"studio": login_path(musician, reverse("studio")), "admin": login_path(admin, reverse("admin:index"))}
+            links = {
+                "studio": login_path(musician, reverse("studio")),
+                "admin": login_path(admin, reverse("admin:index")),
+            }
             self.stdout.write(json.dumps(links))

@@ -1,0 +1,46 @@
+"""`make bench`: every figure a ratio against a named peer, measured in the same run."""
+
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks import song_ready, webhook_accept
+from neoapex.embedded import ports
+from neoapex.embedded.postgres import PostgresServer
+
+BENCHMARKS = {"webhook_accept": webhook_accept.run, "song_ready": song_ready.run}
+
+
+@contextmanager
+def postgres() -> Iterator[None]:
+    """A PostgreSQL that writes as it would in earnest: with fsync."""
+    with tempfile.TemporaryDirectory(prefix="neoapex-bench-") as folder:
+        Path(folder).chmod(0o711)
+        server = PostgresServer(
+            Path(folder) / "postgres",
+            ports.random_free(),
+            secrets.token_hex(8),
+            durable=True,
+            log_path=Path(folder) / "postgres.log",
+        )
+        child = server.start()
+        os.environ["DATABASE_URL"] = server.url
+        try:
+            yield
+        finally:
+            child.stop()
+
+
+def main(chosen: list[str]) -> None:
+    print("| what | ratio | range | aim | figures |\n|---|---|---|---|---|", flush=True)
+    with postgres():
+        for name in chosen or BENCHMARKS:
+            print(BENCHMARKS[name](), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

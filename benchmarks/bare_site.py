@@ -1,0 +1,59 @@
+"""The peer of the webhook benchmark: Django with one view that verifies and inserts, and nothing else.
+
+The same server, the same router in front, the same database, the same number of threads; no middleware, no apps.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import django
+from a2wsgi import WSGIMiddleware
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from environ import Env
+
+settings.configure(
+    SECRET_KEY="bare",  # noqa: S106
+    ALLOWED_HOSTS=["*"],
+    ROOT_URLCONF=__name__,
+    DATABASES={"default": Env.db_url_config(os.environ["BARE_DATABASE_URL"]) | {"CONN_MAX_AGE": 60}},
+    USE_TZ=True,
+)
+django.setup()
+
+from django.db import connection  # noqa: E402
+from django.http import HttpRequest, HttpResponse  # noqa: E402
+from django.urls import path  # noqa: E402
+
+KEY = Ed25519PublicKey.from_public_bytes(bytes.fromhex(os.environ["BARE_PUBLIC_KEY"]))
+
+
+def accept(request: HttpRequest) -> HttpResponse:
+    body = request.body
+    headers = [request.headers[f"X-Fal-Webhook-{name}"] for name in ("Request-Id", "User-Id", "Timestamp")]
+    message = "\n".join([*headers, hashlib.sha256(body).hexdigest()]).encode()
+    KEY.verify(bytes.fromhex(request.headers["X-Fal-Webhook-Signature"]), message)
+    if abs(time.time() - int(headers[2])) > 300:
+        return HttpResponse(status=403)
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO bare_delivery (request_id, body) VALUES (%s, %s)", [headers[0], body])
+    return HttpResponse(status=200)
+
+
+urlpatterns = [path("webhook/", accept)]
+
+_pages = WSGIMiddleware(get_wsgi_application(), workers=int(os.environ.get("NEOAPEX_WEB_THREADS", "8")))  # type: ignore[arg-type]
+
+
+async def application(
+    scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+) -> None:
+    async def wrapped() -> Any:
+        return await receive()
+
+    if scope["type"] == "http":
+        await _pages(scope, wrapped, send)  # type: ignore[arg-type]

@@ -1,0 +1,9 @@
+// Starts the parts of the page. Each of them works by itself, and the page works without any.
+import "./theme.js";
+import "./pages.js";
+import "./composer.js";
+import "./completion.js";
+import "./cards.js";
+import "./lanes.js";
+import "./live.js";
+import "./keys.js";

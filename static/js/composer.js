@@ -1,0 +1,144 @@
+// The composer: the draft that survives, dials in two parts, and a button that knows what is missing.
+import { announce, kept } from "./store.js";
+import { show } from "./pages.js";
+
+const SKIPPED = new Set(["csrfmiddlewaretoken", "idempotency_key"]);
+const form = () => document.getElementById("composer");
+const button = () => document.getElementById("generate");
+
+const values = (of) => Object.fromEntries([...new FormData(of)].filter(([name]) => !SKIPPED.has(name)));
+const save = () => kept.set("draft", values(form()));
+
+function restore(into) {
+  const draft = kept.get("draft");
+  if (!draft) return false;
+  for (const [name, value] of Object.entries(draft)) {
+    const field = into.elements.namedItem(name);
+    if (field && "value" in field && !SKIPPED.has(name)) field.value = value;
+  }
+  return true;
+}
+
+function prepare(composer) {
+  if (composer.dataset.filled !== undefined) {
+    save();
+    // A reload must bring back what has been changed since, not the recipe or example that it began with.
+    if (location.search) history.replaceState(history.state, "", location.pathname + location.hash);
+  } else if (restore(composer)) {
+    htmx.trigger(composer, "quote");
+  }
+  for (const dial of composer.querySelectorAll("[data-dial]")) follow(dial, dial.querySelector("[type=number]"));
+  count(composer);
+  gate();
+}
+
+// --- Dials: a slider and a number that say the same ---
+
+function follow(dial, source) {
+  const slider = dial.querySelector("[type=range]");
+  const number = dial.querySelector("[type=number]");
+  if (source === slider) number.value = slider.value;
+  else if (number.value !== "") slider.value = number.value;
+  const share = (slider.value - slider.min) / (slider.max - slider.min);
+  slider.style.setProperty("--filled", `${share * 100}%`);
+}
+
+function count(composer) {
+  const label = composer.querySelector("[data-lines]");
+  const lines = composer.elements.lyrics.value.split("\n").filter((line) => line.trim() && !/^\s*\[.*\]\s*$/.test(line)).length;
+  const text = lines === 0 ? label.dataset.empty : lines === 1 ? label.dataset.one : label.dataset.many.replace("#", lines);
+  if (label.textContent !== text) label.textContent = text;
+}
+
+// --- The button ---
+
+function gate() {
+  const off = document.querySelector("#price [data-off]") !== null;
+  if (off) button()?.setAttribute("aria-disabled", "true");
+  else button()?.removeAttribute("aria-disabled");
+  for (const field of form()?.querySelectorAll("[aria-describedby*=error-]") ?? []) {
+    const wrong = document.getElementById(`error-${field.name}`)?.textContent.trim();
+    if (wrong) field.setAttribute("aria-invalid", "true");
+    else field.removeAttribute("aria-invalid");
+  }
+}
+
+const complain = (text) => {
+  const refusal = document.getElementById("refusal");
+  if (refusal) refusal.textContent = text;
+};
+
+function changed(event) {
+  const dial = event.target.closest("[data-dial]");
+  if (dial) follow(dial, event.target);
+  count(form());
+  save();
+  // What was missing may be there now; until the answer comes, the server decides.
+  button().removeAttribute("aria-disabled");
+}
+
+function pressed(event) {
+  const target = event.target.closest("button");
+  if (!target) return;
+  const { lyrics, seed } = form().elements;
+  if (target.dataset.section) {
+    const before = lyrics.value.slice(0, lyrics.selectionStart);
+    const gap = before === "" ? "" : before.endsWith("\n\n") ? "" : before.endsWith("\n") ? "\n" : "\n\n";
+    lyrics.setRangeText(`${gap}${target.dataset.section}\n`, lyrics.selectionStart, lyrics.selectionEnd, "end");
+    change(lyrics);
+  } else if (target.dataset.seedNew !== undefined) {
+    // 63 bits as text: a JavaScript number would lose the last digits.
+    seed.value = String(crypto.getRandomValues(new BigUint64Array(1))[0] >> 1n);
+    change(seed);
+  } else if (target.dataset.seedLast !== undefined) {
+    seed.value = document.querySelector("#feed .card")?.dataset.seed ?? seed.value;
+    change(seed);
+  } else if (target.dataset.seedClear !== undefined) {
+    seed.value = "";
+    change(seed);
+  }
+}
+
+function change(field) {
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  field.focus();
+}
+
+document.addEventListener("input", (event) => {
+  if (form()?.contains(event.target)) changed(event);
+});
+document.addEventListener("click", (event) => {
+  if (form()?.contains(event.target)) pressed(event);
+});
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.elt !== form()) return;
+  complain("");
+  if (button().getAttribute("aria-disabled") !== "true") return;
+  event.preventDefault();
+  announce([...document.querySelectorAll("#price .reasons li, #composer .field-error p")].map((item) => item.textContent).join(" "));
+  form().querySelector("[aria-invalid=true]")?.focus();
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.elt !== form()) return;
+  const status = event.detail.xhr?.status ?? 0;
+  if (status === 201) {
+    if (matchMedia("(max-width: 760px)").matches) show("songs");
+    document.querySelector("#feed .card")?.scrollIntoView({ block: "nearest" });
+  } else if (status === 0) {
+    complain(form().dataset.unreachable);
+  } else if (status >= 500 || !event.detail.xhr.getResponseHeader("HX-Reswap")) {
+    complain(form().dataset.broken);
+  }
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target.id === "price") gate();
+});
+document.addEventListener("htmx:oobAfterSwap", (event) => {
+  if (event.detail.target.id === "price" || event.detail.target.id?.startsWith("error-")) setTimeout(gate);
+});
+
+htmx.onLoad((content) => {
+  const composer = content.id === "composer" ? content : content.querySelector?.("#composer");
+  if (composer) prepare(composer);
+});

@@ -1,0 +1,65 @@
+// The keyboard: single keys for listening, ignored while somebody types, and off where somebody wants them off.
+import * as player from "./player.js";
+import { kept } from "./store.js";
+
+const dialog = document.getElementById("keys");
+const toggle = dialog?.querySelector("[data-keys-switch]");
+
+const typing = (target) => target.closest?.("input, textarea, select, [contenteditable], dialog");
+const pressable = (target) => target.closest?.("button, a, summary, [role=slider]");
+
+function recipe() {
+  const card = document.querySelector(".card:has(.lanes.is-here), .card:has(.recipe)");
+  const details = card?.querySelector(".recipe");
+  if (!details) return;
+  details.open = !details.open;
+  details.querySelector("summary").focus();
+}
+
+const ALWAYS = { "?": () => dialog.showModal(), i: recipe };
+const LISTENING = {
+  " ": player.toggle,
+  ArrowLeft: (event) => player.skip(event.shiftKey ? -1 : -5),
+  ArrowRight: (event) => player.skip(event.shiftKey ? 1 : 5),
+  ArrowUp: () => player.louder(0.05),
+  ArrowDown: () => player.louder(-0.05),
+  m: player.mute,
+  l: player.loop,
+  x: player.other,
+  1: () => player.select(0),
+  2: () => player.select(1),
+};
+
+function first() {
+  const button = document.querySelector("[data-play]");
+  if (button) button.click();
+  return Boolean(button);
+}
+
+function key(event) {
+  if ((event.ctrlKey || event.metaKey) && event.key === "Enter") {
+    const composer = document.getElementById("composer");
+    if (!composer) return;
+    event.preventDefault();
+    composer.requestSubmit();
+    return;
+  }
+  const off = event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !toggle.checked;
+  if (off || typing(event.target) || (event.key === " " && pressable(event.target))) return;
+  const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (ALWAYS[name]) {
+    ALWAYS[name](event);
+  } else if (LISTENING[name] && player.state().group) {
+    LISTENING[name](event);
+  } else if (name !== " " || !first()) {
+    return;
+  }
+  event.preventDefault();
+}
+
+if (dialog) {
+  toggle.checked = kept.get("keys") !== "off";
+  toggle.addEventListener("change", () => kept.set("keys", toggle.checked ? "on" : "off"));
+  document.addEventListener("keydown", key);
+  document.addEventListener("click", (event) => event.target.closest?.("[data-keys-open]") && dialog.showModal());
+}

@@ -1,0 +1,110 @@
+// Lanes: the variations of a song in its card, on one time axis, each with a play button and a waveform.
+import * as player from "./player.js";
+import { Waveform, clock, sweep } from "./waveform.js";
+
+const TICKS = [5, 10, 15, 30, 60, 120, 300];
+const waves = new WeakMap();
+
+const tracksOf = (lanes) => [...lanes.querySelectorAll("[data-track]")];
+
+function groupOf(lanes) {
+  const tracks = tracksOf(lanes).map(({ dataset }) => ({
+    id: dataset.track, letter: dataset.letter, preview: dataset.preview, peaks: dataset.peaks, ms: Number(dataset.ms),
+  }));
+  return { id: lanes.dataset.lanes, title: lanes.dataset.title.trim(), song: lanes.dataset.song, tracks };
+}
+
+function load(lane) {
+  const lanes = lane.closest("[data-lanes]");
+  player.load(groupOf(lanes), tracksOf(lanes).indexOf(lane));
+}
+
+function toggle(lane) {
+  if (player.state().track?.id === lane.dataset.track) return player.toggle();
+  load(lane);
+  return player.play();
+}
+
+function seek(lane, time, start) {
+  load(lane);
+  player.seek(time);
+  if (start) player.play();
+}
+
+function draw(lane, longest) {
+  const waveform = new Waveform(lane.querySelector("[data-wave]"), {
+    onSeek: (time, start) => seek(lane, time, start),
+    onToggle: () => toggle(lane),
+  });
+  waves.set(lane, waveform);
+  waveform.load(lane.dataset.peaks, lane.dataset.ms / 1000, lane.dataset.ms / longest);
+  paint(lane.closest("[data-lanes]"));
+}
+
+// Only what comes into sight is drawn: a feed has many songs.
+const watcher = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    watcher.unobserve(target);
+    const longest = Math.max(...tracksOf(target).map((lane) => lane.dataset.ms));
+    tracksOf(target).forEach((lane) => draw(lane, longest));
+    rule(target.querySelector("[data-axis]"), longest / 1000);
+  }
+}, { rootMargin: "200px" });
+
+function rule(axis, seconds) {
+  const step = TICKS.find((candidate) => seconds / candidate <= 7) ?? 600;
+  const marks = [];
+  for (let at = 0; at < seconds - step / 3; at += step) {
+    const mark = document.createElement("span");
+    mark.textContent = clock(at);
+    mark.style.left = `${(at / seconds) * 100}%`;
+    marks.push(mark);
+  }
+  axis.replaceChildren(...marks);
+  axis.classList.add("is-drawn");
+}
+
+function paint(lanes) {
+  const now = player.state();
+  const here = now.group?.id === lanes.dataset.lanes;
+  lanes.classList.toggle("is-here", here);
+  for (const lane of tracksOf(lanes)) {
+    const mine = here && now.track.id === lane.dataset.track;
+    lane.classList.toggle("is-here", mine);
+    lane.classList.toggle("is-playing", mine && now.playing);
+    const button = lane.querySelector("[data-play]");
+    button.setAttribute("aria-label", mine && now.playing ? button.dataset.saysPause : button.dataset.saysPlay);
+    const waveform = waves.get(lane);
+    if (waveform && !waveform.dragging) waveform.show(here ? now.time : 0);
+  }
+}
+
+function listen() {
+  document.querySelectorAll("[data-lanes]").forEach(paint);
+}
+
+listen.time = (time) => {
+  const lanes = document.querySelector(`[data-lanes="${player.state().group?.id}"]`);
+  if (!lanes) return;
+  for (const lane of tracksOf(lanes)) {
+    const waveform = waves.get(lane);
+    if (waveform && !waveform.dragging) waveform.show(time);
+  }
+};
+
+player.onChange(listen);
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("[data-play]");
+  if (button) toggle(button.closest("[data-track]"));
+});
+
+htmx.onLoad((content) => {
+  sweep();
+  const found = [...(content.querySelectorAll?.("[data-lanes]") ?? [])];
+  for (const lanes of found) {
+    if (tracksOf(lanes).length) watcher.observe(lanes);
+    paint(lanes);
+  }
+});

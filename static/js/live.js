@@ -1,0 +1,174 @@
+// Live: one event stream for all tabs of a browser. An event says which song moved; its card is fetched as it is now.
+import { moved } from "./cards.js";
+
+const EVENTS = ["job_queued", "job_started", "job_progress", "job_succeeded", "job_failed"];
+const POLL_MS = 10_000;
+// A tab that holds the stream may be put to sleep by the browser: after this silence the others look for themselves.
+const SILENCE_MS = 45_000;
+const GRACE_MS = 4000;
+const LONGEST_WAIT_MS = 30_000;
+
+const person = document.body.dataset.person;
+const status = document.getElementById("live-status");
+const others = "BroadcastChannel" in window ? new BroadcastChannel(`neoapex-live-${person}`) : null;
+
+let source = null;
+let failures = 0;
+let down = false;
+let downTimer = 0;
+let heardAt = Date.now();
+
+// --- Cards ---
+
+const turns = new Map();
+
+// One fetch for a card at a time, and one more where something came meanwhile: an old answer never overtakes a new one.
+async function refresh(id) {
+  if (turns.has(id)) {
+    turns.set(id, true);
+    return;
+  }
+  turns.set(id, false);
+  try {
+    do {
+      turns.set(id, false);
+      await fetchCard(id);
+    } while (turns.get(id));
+  } catch {
+    // Out of reach: the next event, poll or reconnect asks again.
+  } finally {
+    turns.delete(id);
+  }
+}
+
+async function fetchCard(id) {
+  const shown = document.getElementById(`generation-${id}`);
+  const url = shown?.dataset.cardUrl ?? `/generations/${id}/card`;
+  const answer = await fetch(url, { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(10_000) });
+  if (answer.headers.get("HX-Redirect")) return location.reload();
+  if (answer.status === 404) return shown?.remove();
+  if (!answer.ok) return undefined;
+  swap(document.getElementById(`generation-${id}`), await answer.text());
+  if (answer.headers.get("HX-Trigger")) htmx.trigger(document.body, "money");
+  return undefined;
+}
+
+function swap(card, html) {
+  const feed = document.querySelector("#feed[data-newest]");
+  if (!card) {
+    htmx.swap(feed ?? document.getElementById("announcer"), html, { swapStyle: feed ? "afterbegin" : "none" });
+    return;
+  }
+  const { id, dataset: { phase } } = card;
+  const open = [...card.querySelectorAll("details[open][id]")].map((details) => details.id);
+  htmx.swap(card, html, { swapStyle: "outerHTML" });
+  const fresh = document.getElementById(id);
+  for (const details of open) document.getElementById(details)?.setAttribute("open", "");
+  if (fresh && fresh.dataset.phase !== phase) moved(fresh);
+}
+
+const refreshUnfinished = () => document.querySelectorAll("[data-unfinished]").forEach((card) => refresh(card.dataset.card));
+
+// After a gap: songs that were started elsewhere meanwhile are not on the page yet.
+async function catchUp() {
+  refreshUnfinished();
+  if (!document.querySelector("#feed[data-newest]")) return;
+  try {
+    const answer = await fetch("/", { signal: AbortSignal.timeout(10_000) });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const missing = [...page.querySelectorAll("#feed .card")].filter((card) => !document.getElementById(card.id));
+    const newest = document.querySelector("#feed .card");
+    const after = newest ? page.getElementById(newest.id) : null;
+    for (const card of missing.reverse()) {
+      if (!after || card.compareDocumentPosition(after) & Node.DOCUMENT_POSITION_FOLLOWING) refresh(card.dataset.card);
+    }
+  } catch {
+    // The poll goes on.
+  }
+}
+
+// --- What the stream says, here or in the tab that holds it ---
+
+function hear(message) {
+  heardAt = Date.now();
+  if (message.kind === "event") refresh(message.generation);
+  else if (message.kind === "up") up();
+  else if (message.kind === "down") wait();
+  else if (message.kind === "who" && source) others.postMessage({ kind: source.readyState === EventSource.OPEN ? "up" : "down" });
+}
+
+function tell(message) {
+  others?.postMessage(message);
+  hear(message);
+}
+
+function up() {
+  clearTimeout(downTimer);
+  downTimer = 0;
+  if (down) catchUp();
+  else refreshUnfinished();
+  down = false;
+  say();
+}
+
+// A stream that ends and comes back within seconds is how it renews itself: nobody needs to know.
+function wait() {
+  if (down || downTimer) return;
+  downTimer = setTimeout(() => {
+    down = true;
+    say();
+  }, GRACE_MS);
+}
+
+function say() {
+  const text = navigator.onLine === false ? status.dataset.offline : down ? status.dataset.down : "";
+  if (status.textContent !== text) status.textContent = text;
+}
+
+setInterval(() => {
+  if (down || Date.now() - heardAt > SILENCE_MS) refreshUnfinished();
+}, POLL_MS);
+
+// --- The stream ---
+
+function open() {
+  source = new EventSource("/api/events");
+  source.addEventListener("open", () => {
+    failures = 0;
+    tell({ kind: "up" });
+  });
+  source.addEventListener("error", () => {
+    tell({ kind: "down" });
+    if (source.readyState === EventSource.CLOSED) again();
+  });
+  source.addEventListener("bye", () => {
+    source.close();
+    tell({ kind: "down" });
+    again();
+  });
+  for (const name of EVENTS) {
+    source.addEventListener(name, (event) => tell({ kind: "event", generation: JSON.parse(event.data).generation }));
+  }
+}
+
+// Everybody was cut off at the same moment: come back at different ones.
+function again() {
+  const wait = Math.min(500 * 2 ** failures, LONGEST_WAIT_MS);
+  failures += 1;
+  setTimeout(open, wait + Math.random() * 2000);
+}
+
+if (person && status) {
+  others?.addEventListener("message", (event) => hear(event.data));
+  for (const name of ["online", "offline"]) addEventListener(name, say);
+  document.addEventListener("visibilitychange", () => document.hidden || refreshUnfinished());
+  if (others && navigator.locks) {
+    others.postMessage({ kind: "who" });
+    navigator.locks.request(`neoapex-live-${person}`, () => {
+      open();
+      return new Promise(() => {});
+    });
+  } else {
+    open();
+  }
+}
