@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from tests.embedded.processes import BASE_DIR, assert_gone, ended_at_last, family, is_alive, wait_until
-from tests.embedded_stack import redis_url_of_worker
+from tests.embedded_stack import mark_as_used, redis_url_of_worker, remove_abandoned_folders
 
 WAITING = """
 import os, pathlib, time
@@ -30,13 +30,23 @@ def test_a_database_number_of_a_worker_is_one_that_the_server_has() -> None:
         assert client.ping()
 
 
+def test_only_what_killed_runs_left_is_removed(tmp_path: Path) -> None:
+    abandoned, used, foreign = (tmp_path / name for name in ("neoapex-tests-a", "neoapex-tests-b", "neoapex-tests-c"))
+    for folder in (abandoned, used, foreign):
+        folder.mkdir()
+    (abandoned / "used").touch()
+    mark_as_used(used)
+    remove_abandoned_folders(tmp_path)
+    assert [abandoned.exists(), used.exists(), foreign.exists()] == [False, True, True]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_throw_away_servers_end_with_the_run_however_it_ends(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "test_waiting.py").write_text(WAITING)
     ready = tmp_path / "ready"
     environment = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
-    argv = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "no:cacheprovider", tmp_path]
+    argv = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "no:cacheprovider", str(tmp_path)]
     run = subprocess.Popen(
         argv, cwd=BASE_DIR, env={**environment, "READY": str(ready)}, stdout=subprocess.PIPE, text=True
     )

@@ -49,7 +49,7 @@ class RunningStudio:
 
     def login_link(self, who: str = "studio") -> str:
         """A fresh one-time link for the demo musician ("studio") or the admin ("admin")."""
-        path = json.loads(self.manage("seed_demo", "--print-links"))[who]
+        path: str = json.loads(self.manage("seed_demo", "--print-links"))[who]
         return self.url + path
 
     def add_person(self, email: str) -> None:

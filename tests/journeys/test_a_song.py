@@ -20,7 +20,7 @@ def start(client: httpx.Client, **inputs: object) -> dict[str, object]:
 
 
 def samples_of(audio: bytes) -> np.ndarray:
-    with av.open(io.BytesIO(audio)) as container:
+    with av.open(io.BytesIO(audio), "r") as container:
         frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
     return np.concatenate(frames, axis=-1).astype(np.float64)
 

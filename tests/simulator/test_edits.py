@@ -23,9 +23,7 @@ def edited(sim: RunningSimulator, endpoint: str, url: str, **more: object) -> tu
     return result, decode(download(sim, result["audio"][0]))
 
 
-def test_inpainting_changes_the_section_and_nothing_else(
-    sim: RunningSimulator, song: tuple[str, Pcm]
-) -> None:
+def test_inpainting_changes_the_section_and_nothing_else(sim: RunningSimulator, song: tuple[str, Pcm]) -> None:
     url, before = song
     section = {"start": 0.5, "end": 1.25}
     result, after = edited(sim, "inpaint", url, sections=[section])
