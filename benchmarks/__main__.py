@@ -4,15 +4,20 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import song_ready, webhook_accept
+from benchmarks import serving, song_ready, webhook_accept
+from benchmarks.ratios import Ratio
 from neoapex.embedded import ports
 from neoapex.embedded.postgres import PostgresServer
 
-BENCHMARKS = {"webhook_accept": webhook_accept.run, "song_ready": song_ready.run}
+BENCHMARKS: dict[str, Callable[[], list[Ratio]]] = {
+    "webhook_accept": webhook_accept.run,
+    "song_ready": song_ready.run,
+    "serving": serving.run,
+}
 
 
 @contextmanager
@@ -39,7 +44,8 @@ def main(chosen: list[str]) -> None:
     print("| what | ratio | range | aim | figures |\n|---|---|---|---|---|", flush=True)
     with postgres():
         for name in chosen or BENCHMARKS:
-            print(BENCHMARKS[name](), flush=True)
+            for ratio in BENCHMARKS[name]():
+                print(ratio, flush=True)
 
 
 if __name__ == "__main__":

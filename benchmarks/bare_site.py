@@ -13,14 +13,19 @@ import django
 from a2wsgi import WSGIMiddleware
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
+from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from environ import Env
+
+# Under Django's ASGI handler a connection for each thread would soon be too many; there it takes from a pool.
+POOLED: dict[str, object] = {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": {"min_size": 4, "max_size": 16}}}
+KEPT = POOLED if os.environ["BARE_APPLICATION"] == "django_asgi" else {"CONN_MAX_AGE": 60}
 
 settings.configure(
     SECRET_KEY="bare",  # noqa: S106
     ALLOWED_HOSTS=["*"],
     ROOT_URLCONF=__name__,
-    DATABASES={"default": Env.db_url_config(os.environ["BARE_DATABASE_URL"]) | {"CONN_MAX_AGE": 60}},
+    DATABASES={"default": Env.db_url_config(os.environ["BARE_DATABASE_URL"]) | KEPT},
     USE_TZ=True,
 )
 django.setup()
@@ -46,7 +51,10 @@ def accept(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [path("webhook/", accept)]
 
-_pages = WSGIMiddleware(get_wsgi_application(), workers=int(os.environ.get("NEOAPEX_WEB_THREADS", "8")))  # type: ignore[arg-type]
+# The three ways to serve it: pure WSGI, Django's own ASGI handler, and WSGI inside an ASGI router as the studio does.
+wsgi = get_wsgi_application()
+django_asgi = get_asgi_application()
+_pages = WSGIMiddleware(wsgi, workers=int(os.environ.get("NEOAPEX_WEB_THREADS", "8")))  # type: ignore[arg-type]
 
 
 async def application(

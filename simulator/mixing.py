@@ -154,7 +154,7 @@ def _room(desk: Desk, space: float) -> None:
 
 
 def _master(desk: Desk, brief: Brief) -> Pcm:
-    mix = _without_offset(np.stack([desk.left, desk.right], axis=1))
+    mix = _equalised(np.stack([desk.left, desk.right], axis=1), brief)
     mix *= np.float32(TARGET_RMS / _loudness(mix))
     mix *= _limit(mix)[:, np.newaxis]
     np.clip(mix, -CEILING, CEILING, out=mix)
@@ -162,13 +162,19 @@ def _master(desk: Desk, brief: Brief) -> Pcm:
     return np.asarray(np.rint(mix * np.float32(32767.0)), dtype=np.int16)
 
 
-def _without_offset(mix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Takes away the mean of the surrounding 50 ms, counted in integers: clipped basses lean to one side."""
-    reach = round(0.025 * RATE)
+def _local_mean(mix: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
+    """The mean of the `reach` frames on either side; counted in integers, so that no rounding adds up."""
     whole = np.rint(mix * np.float32(65_536.0)).astype(np.int64)
     sums = np.cumsum(np.pad(whole, ((reach + 1, reach), (0, 0))), axis=0)
-    mean = (sums[2 * reach + 1 :] - sums[: -2 * reach - 1]) / (65_536.0 * (2 * reach + 1))
-    return np.asarray(mix - mean, dtype=np.float32)
+    width = 2 * reach + 1
+    return np.asarray((sums[width:] - sums[:-width]) / (65_536.0 * width), dtype=np.float32)
+
+
+def _equalised(mix: NDArray[np.float32], brief: Brief) -> NDArray[np.float32]:
+    """Takes away what lies below hearing (clipped basses lean to one side) and tilts the treble as the brief asks."""
+    mix = mix - _local_mean(mix, round(0.025 * RATE))
+    tilt = 0.8 * (0.7 - brief.balance) + 0.6 * (brief.intensity - 0.35)
+    return np.asarray(mix + np.float32(tilt) * (mix - _local_mean(mix, 10)), dtype=np.float32)
 
 
 def _loudness(mix: NDArray[np.float32]) -> float:

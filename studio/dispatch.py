@@ -10,9 +10,10 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from studio import doorbell, endpoints, generations, transitions
+from studio.endpoints import UnknownEndpoint
 from studio.errors import StaleTransition
 from studio.fal.client import from_settings
-from studio.fal.errors import Ambiguous, FalError, NotAccepted
+from studio.fal.errors import Ambiguous, FalError, NotAccepted, Said
 from studio.fal.resilience import MAX_TRIES, wait_seconds
 from studio.models import Generation, User
 from studio.states import GenerationState as State
@@ -23,6 +24,15 @@ logger = logging.getLogger(__name__)
 SLOTS_LOCK = 7_301_001
 FIRST_LOOK = timedelta(seconds=3)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Unsendable(FalError):
+    """We can't even make the request: nothing has left the house."""
+
+    code = "unsendable"
+    whose = "us"
+    default_message = "The studio could not send this song to fal."
+    default_hint = "Tell the studio's admin. Nothing was charged."
 
 
 def dispatch() -> int:
@@ -75,6 +85,8 @@ def _next_in_line() -> Generation | None:
         )
         .filter(at_fal__lt=settings.NEOAPEX_USER_SLOTS)
         .order_by("at_fal", "served_at", "created_at", "pk")
+        # Whoever is cancelling it right now has it; the turn goes to the next.
+        .select_for_update(skip_locked=True, of=("self",))
         .first()
     )
 
@@ -88,10 +100,16 @@ def webhook_url(generation: Generation) -> str | None:
 
 def submit(generation: Generation) -> None:
     """POST a generation that was just claimed, once, and book what the answer means."""
-    endpoint = endpoints.get(generation.endpoint)
-    arguments = endpoint.input_schema.model_validate(generation.recipe).to_fal()
     try:
-        submission = from_settings().submit(endpoint.fal_id, arguments, webhook_url=webhook_url(generation))
+        endpoint = endpoints.get(generation.endpoint)
+        arguments = endpoint.input_schema.model_validate(generation.recipe).to_fal()
+        client = from_settings()
+    except (UnknownEndpoint, ValueError) as error:
+        logger.exception("can't be sent", extra={"generation": str(generation.pk)})
+        _end(generation, Unsendable(said=Said(raw=type(error).__name__)))
+        return
+    try:
+        submission = client.submit(endpoint.fal_id, arguments, webhook_url=webhook_url(generation))
     except NotAccepted as error:
         _not_accepted(generation, error)
     except Ambiguous as error:
@@ -113,14 +131,18 @@ def accepted(generation: Generation, request_id: str, queue_position: int | None
 
 
 def _not_accepted(generation: Generation, error: NotAccepted) -> None:
-    if generation.attempts >= MAX_TRIES:
-        _end(generation, error)
-        return
-    wait = wait_seconds(generation.attempts, error.retry_after_seconds)
-    try:
-        transitions.advance(generation, State.QUEUED, run_at=timezone.now() + timedelta(seconds=wait))
-    except StaleTransition:
-        logger.info("moved while it was refused", extra={"generation": str(generation.pk)})
+    with transaction.atomic():
+        # As it is now and locked: a wish to cancel may have come while fal was being asked.
+        current = Generation.objects.select_for_update().get(pk=generation.pk)
+        if current.state != State.SUBMITTED:
+            logger.info("moved while it was refused", extra={"generation": str(current.pk)})
+        elif current.cancel_requested_at is not None:
+            generations.withdraw(current)
+        elif current.attempts >= MAX_TRIES:
+            generations.fail(current, error)
+        else:
+            wait = wait_seconds(current.attempts, error.retry_after_seconds)
+            transitions.advance(current, State.QUEUED, run_at=timezone.now() + timedelta(seconds=wait))
 
 
 def _end(generation: Generation, error: FalError) -> None:

@@ -46,8 +46,15 @@ class _Ringer:
                     self._bell.wait()
                 tasks, self._wanted = self._wanted, set()
             for task in tasks:
-                ring(task)
+                self._ring(task)
             time.sleep(SOON_SECONDS)
+
+    @staticmethod
+    def _ring(task: str) -> None:
+        try:
+            ring(task)
+        except Exception:  # the thread is the only one, and must outlive whatever a broker does
+            logger.exception("doorbell broken", extra={"task": task})
 
 
 @cache

@@ -82,7 +82,7 @@ class TrackNotReady(StudioError):
     hint = _("It will play as soon as it has been saved.")
 
 
-class ForeignRequest(Exception):  # noqa: N818 - errors are named by what happened
+class ForeignRequest(Exception):
     """An outcome came under a request id that isn't the generation's. No person meets it: it is flagged."""
 
     code = "foreign_request"

@@ -46,6 +46,7 @@ logger = logging.getLogger(__name__)
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 SEEDS = 2**63
+SOURCE_URL_MAX_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,7 @@ def _wish_to_cancel(generation: Generation) -> None:
 
 
 def settle(generation_id: UUID, outcome: "Mapping[str, Any] | FalError", *, request_id: str | None) -> None:
-    """Bring a generation to its outcome, the payload of a success or an error: callback, sweep and polling all come here.
+    """Bring a generation to its outcome, a success's payload or an error: callback, sweep and polling all come here.
 
     It takes effect once, however often and from wherever it is called. The caller knows that the outcome is fal's.
 
@@ -241,7 +242,6 @@ def settle(generation_id: UUID, outcome: "Mapping[str, Any] | FalError", *, requ
         # A charge of any amount, nought too, is written by a success alone: it has been here before.
         if generation.charged_micros is not None:
             return
-        transitions.mark_started(generation)
         if isinstance(outcome, FalError):
             _settle_failure(generation, outcome)
         else:
@@ -274,6 +274,7 @@ def _charge_house(generation: Generation, amount_micros: int, reason: str) -> No
 
 
 def _end_by(generation: Generation, error: FalError) -> None:
+    transitions.mark_started(generation)
     cancelled = isinstance(error, GenerationFailed) and error.cancelled
     if cancelled and generation.cancel_requested_at is not None:
         _end(
@@ -284,6 +285,7 @@ def _end_by(generation: Generation, error: FalError) -> None:
 
 
 def _settle_success(generation: Generation, payload: Mapping[str, Any]) -> None:
+    transitions.mark_started(generation)
     late = generation.state in transitions.FINAL
     if late:
         _charge_house(generation, generation.cost_micros, "success after a release")
@@ -299,16 +301,18 @@ def _settle_success(generation: Generation, payload: Mapping[str, Any]) -> None:
         reason_message="",
         reason_whose="",
         raw_error="",
-        written_tags=output.tags if output else None,
-        written_lyrics=output.lyrics if output else None,
+        written_tags=[storable(tag) for tag in output.tags] if output and output.tags is not None else None,
+        written_lyrics=storable(output.lyrics) if output and output.lyrics is not None else None,
     )
     for variation, audio in enumerate(output.audio[: generation.num_songs] if output else []):
+        if not _can_be_kept(audio.url):
+            continue
         track = Track.objects.create(
             person_id=generation.person_id,
             generation=generation,
             variation=variation,
             title=title_of(generation),
-            source_url=str(audio.url),
+            source_url=audio.url,
         )
         doorbell.ring_on_commit("studio.ingest", track_id=str(track.pk))
     conclude(generation.pk)
@@ -322,16 +326,26 @@ def _read_output(payload: Mapping[str, Any]) -> SonautoOutput | None:
         return None
 
 
+def storable(text: str) -> str:
+    """Text from outside without what PostgreSQL refuses: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _can_be_kept(url: str) -> bool:
+    """An address that has no room in the row counts as audio that can't be read."""
+    return len(url) <= SOURCE_URL_MAX_CHARACTERS and url == storable(url)
+
+
 def title_of(generation: Generation) -> str:
     """A name for a song until the person gives it one: the first words of what was asked for."""
     recipe = generation.recipe
-    words = (recipe.get("prompt") or ", ".join(recipe.get("tags") or []) or _("Untitled")).split()
-    title = " ".join(words[:8])[:80].rstrip(" ,.;:")
+    words = (recipe.get("prompt") or ", ".join(recipe.get("tags") or [])).split()
+    title = " ".join(words[:8])[:80].rstrip(" ,.;:") or _("Untitled")
     return title[:1].upper() + title[1:]
 
 
 def conclude(generation_id: UUID) -> None:
-    """End a generation whose tracks are all read or unreadable: people pay for what can be heard, the house the rest."""
+    """End a generation whose tracks have all come to an end: people pay for what can be heard, the house the rest."""
     with transaction.atomic():
         generation = Generation.objects.select_for_update().get(pk=generation_id)
         states = list(generation.tracks.values_list("state", flat=True))
@@ -364,9 +378,9 @@ def _end(generation: Generation, to: State, code: str, message: str, whose: str,
             generation,
             to,
             reason_code=code,
-            reason_message=message,
+            reason_message=storable(message),
             reason_whose=whose,
-            raw_error=raw[:4000],
+            raw_error=storable(raw[:4000]),
         )
         ledger.release(reference=generation.hold_reference)
         doorbell.ring_on_commit("studio.dispatch")

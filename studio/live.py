@@ -50,7 +50,9 @@ def publish_on_commit(event: Event) -> None:
 
 
 def _publish(event: Event) -> None:
-    logger.info(event.name, extra={"event": event.name, "generation": str(event.generation_id), **event.data})
+    # What fal's model logs may quote the prompt, which has no place in ours.
+    told = {name: value for name, value in event.data.items() if name != "logs"}
+    logger.info(event.name, extra={"event": event.name, "generation": str(event.generation_id), **told})
     try:
         event.refresh_from_db(fields=["at"])
         connection().publish(channel(event.person_id), message(event))

@@ -218,7 +218,7 @@ class Track(models.Model):
 
 
 class Event(models.Model):
-    """Something that happened to a generation, kept so that a page or a stream can catch up. Its id orders the stream."""
+    """Something that happened to a generation, kept so that a page or a stream can catch up; its id is the order."""
 
     id = models.BigAutoField(primary_key=True)
     person = models.ForeignKey(User, on_delete=models.CASCADE)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from statistics import quantiles
 from typing import Literal
 from uuid import UUID
@@ -179,6 +179,7 @@ def _sentence(generation: Generation, position: int | None) -> str:
 def _read_cursor(cursor: str | None) -> tuple[datetime | None, UUID | None]:
     at, _separator, last_id = (cursor or "").partition("~")
     try:
-        return datetime.fromisoformat(at.replace(" ", "+")), UUID(last_id)
-    except ValueError:
+        moment = datetime.fromisoformat(at.replace(" ", "+")).astimezone(UTC)
+        return moment, UUID(last_id)
+    except (ValueError, OverflowError):
         return None, None

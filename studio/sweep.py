@@ -1,9 +1,11 @@
 """The periodic look for generations that nobody finished, and the display-only look at fal while somebody watches."""
 
 import logging
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from uuid import UUID
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
@@ -25,6 +27,8 @@ BATCH = 50
 LOOK_EVERY = timedelta(seconds=15)
 POLL_EVERY = timedelta(seconds=3)
 LONGEST_PAUSE = timedelta(minutes=30)
+WISH_AGAIN = timedelta(seconds=15)
+AT_FAL = (State.SUBMITTED, State.RUNNING, State.LOST)
 
 
 class QueueTimeout(FalError):
@@ -56,7 +60,17 @@ def look() -> None:
     watched = live.watched({generation.person_id for generation in generations_due})
     for generation in generations_due:
         if generation.person_id in watched or settings.SETTLE_BY_POLLING:
-            _look_at(generation)
+            _alone(_look_at, generation)
+
+
+def _alone(act: Callable[[Generation], None], generation: Generation) -> None:
+    """Do one of many: whatever goes wrong with it must not stop the others."""
+    try:
+        act(generation)
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception:
+        logger.exception("failed on one", extra={"generation": str(generation.pk), "step": act.__name__})
 
 
 def _look_at(generation: Generation) -> None:
@@ -81,7 +95,7 @@ def _show(generation: Generation, status: Status) -> None:
         Generation.objects.filter(pk=generation.pk).update(queue_position=position)
         news["queue_position"] = position
     if status.logs:
-        news["logs"] = [str(line.get("message", ""))[:500] for line in status.logs[-5:]]
+        news["logs"] = [generations.storable(str(line.get("message", "")))[:500] for line in status.logs[-5:]]
     try:
         if status.status == "IN_PROGRESS" and generation.state == State.SUBMITTED:
             transitions.advance(generation, State.RUNNING, running_at=Now(), last_sign_at=Now(), queue_position=None)
@@ -108,19 +122,31 @@ def settle_from_fal(generation: Generation, request_id: str) -> bool:
     return True
 
 
-def ask_soon(generation_id: UUID) -> None:
-    """Make a generation overdue, so that the next sweep asks fal about it."""
+def ask_soon(generation_id: UUID, request_id: str) -> None:
+    """Make a generation overdue, so that the next sweep asks fal about it.
+
+    fal's signature vouches for the request id, and a pinned account for its being ours: so it is adopted where the
+    submit's answer was lost, for without it there is nothing to ask by.
+    """
+    generation = Generation.objects.filter(pk=generation_id, state__in=AT_FAL).first()
+    if generation is None:
+        return
+    if settings.NEOAPEX_FAL_USER_ID:
+        generations.adopt_request_id(generation, request_id)
     long_ago = timezone.now() - timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER + 1)
-    at_fal = (State.SUBMITTED, State.RUNNING)
-    Generation.objects.filter(pk=generation_id, state__in=at_fal).update(last_sign_at=long_ago, ask_at=None)
+    Generation.objects.filter(pk=generation_id, state__in=AT_FAL).update(last_sign_at=long_ago, ask_at=None)
 
 
 def cancel_at_fal(generation_id: UUID) -> None:
     """Pass a wish to cancel on to fal. Only a plain yes ends the generation; else its outcome does."""
     generation = Generation.objects.get(pk=generation_id)
-    if generation.request_id is None or generation.state not in (State.SUBMITTED, State.RUNNING, State.LOST):
+    if generation.request_id is None or generation.state not in AT_FAL:
         return
-    answer = from_settings().cancel(endpoints.get(generation.endpoint).fal_id, generation.request_id)
+    try:
+        answer = from_settings().cancel(endpoints.get(generation.endpoint).fal_id, generation.request_id)
+    except FalError as error:
+        logger.info("wish not passed on", extra={"generation": str(generation.pk), "code": error.code})
+        return
     if answer == CancelAnswer.CANCELLED:
         generations.settle(generation.pk, StoppedByFal(), request_id=generation.request_id)
 
@@ -134,22 +160,24 @@ def _status(generation: Generation) -> Status:
 
 def sweep() -> None:
     """One round: free what waited too long, ask about what is overdue, ring for what lies waiting."""
-    for generation in _older_than(State.QUEUED, "created_at", settings.NEOAPEX_QUEUE_TIMEOUT):
-        _give_up(generation, QueueTimeout())
-    for generation in _overdue():
-        _ask(generation)
+    _each(_older_than(State.QUEUED, "created_at", settings.NEOAPEX_QUEUE_TIMEOUT), _time_out)
+    _each(_overdue(), _ask)
     for state in (State.SUBMITTED, State.RUNNING):
-        for generation in _older_than(state, "last_sign_at", settings.NEOAPEX_LOST_AFTER):
-            _lose(generation)
-    for generation in _older_than(State.LOST, "last_sign_at", settings.NEOAPEX_LOST_RELEASE):
-        _give_up(generation, NoTrace())
+        _each(_older_than(state, "last_sign_at", settings.NEOAPEX_LOST_AFTER), _lose)
+    _each(_older_than(State.LOST, "last_sign_at", settings.NEOAPEX_LOST_RELEASE), _release_lost)
+    _each(_unconcluded(), _conclude)
+    for generation in _wished_away():
+        doorbell.ring("studio.cancel_at_fal", generation_id=str(generation.pk))
     for track_id in tracks.due():
         doorbell.ring("studio.ingest", track_id=str(track_id))
-    for generation_id in _unconcluded():
-        generations.conclude(generation_id)
     if Generation.objects.waiting().filter(run_at__lte=Now()).exists():
         doorbell.ring("studio.dispatch")
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - generations.IDEMPOTENCY_KEPT).delete()
+
+
+def _each(generations_due: Iterable[Generation], act: Callable[[Generation], None]) -> None:
+    for generation in generations_due:
+        _alone(act, generation)
 
 
 def _older_than(state: State, field: str, seconds: int) -> QuerySet[Generation]:
@@ -159,15 +187,16 @@ def _older_than(state: State, field: str, seconds: int) -> QuerySet[Generation]:
 
 def _overdue() -> QuerySet[Generation]:
     limit = timezone.now() - timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER)
-    at_fal = (State.SUBMITTED, State.RUNNING, State.LOST)
     return Generation.objects.filter(
-        Q(ask_at=None) | Q(ask_at__lte=Now()), state__in=at_fal, last_sign_at__lt=limit, request_id__isnull=False
+        Q(ask_at=None) | Q(ask_at__lte=Now()), state__in=AT_FAL, last_sign_at__lt=limit, request_id__isnull=False
     ).order_by("last_sign_at")[:BATCH]
 
 
 def _ask(generation: Generation) -> None:
     """Ask fal about one that is overdue, with growing pauses between two questions."""
-    pause = min(timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER) * 2 ** min(generation.asks, 10), LONGEST_PAUSE)
+    # Well below the time after which silence means lost, so that a live one is always asked about before.
+    longest = min(LONGEST_PAUSE, timedelta(seconds=settings.NEOAPEX_LOST_AFTER) / 2)
+    pause = min(timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER) * 2 ** min(generation.asks, 10), longest)
     Generation.objects.filter(pk=generation.pk).update(ask_at=timezone.now() + pause, asks=F("asks") + 1)
     try:
         status = _status(generation)
@@ -194,6 +223,21 @@ def _lose(generation: Generation) -> None:
         return
 
 
+def _time_out(generation: Generation) -> None:
+    _give_up(generation, QueueTimeout())
+
+
+def _release_lost(generation: Generation) -> None:
+    """Give the money back, unless fal's answer to a last question is a sign of life or the outcome."""
+    if generation.request_id is not None:
+        silent_since = generation.last_sign_at
+        _ask(generation)
+        generation.refresh_from_db()
+        if generation.state != State.LOST or generation.last_sign_at != silent_since:
+            return
+    _give_up(generation, NoTrace())
+
+
 def _give_up(generation: Generation, error: FalError) -> None:
     try:
         generations.fail(generation, error)
@@ -201,6 +245,16 @@ def _give_up(generation: Generation, error: FalError) -> None:
         return
 
 
-def _unconcluded() -> list[UUID]:
-    ingesting = Generation.objects.filter(state=State.INGESTING).exclude(tracks__state=TrackState.PENDING)
-    return list(ingesting.values_list("pk", flat=True)[:BATCH])
+def _conclude(generation: Generation) -> None:
+    generations.conclude(generation.pk)
+
+
+def _unconcluded() -> QuerySet[Generation]:
+    return Generation.objects.filter(state=State.INGESTING).exclude(tracks__state=TrackState.PENDING)[:BATCH]
+
+
+def _wished_away() -> QuerySet[Generation]:
+    """Wishes to cancel that fal may not have heard: the ring was lost, or fal was out of reach."""
+    before = timezone.now() - WISH_AGAIN
+    in_slot = Generation.objects.in_slot().filter(request_id__isnull=False, cancel_requested_at__lt=before)
+    return in_slot.order_by("cancel_requested_at")[:BATCH]

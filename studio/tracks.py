@@ -27,6 +27,8 @@ RENEW_SECONDS = 15.0
 FETCHES = 3
 FETCH_PAUSES = (timedelta(seconds=10), timedelta(seconds=30))
 HOUSE_PAUSE = timedelta(seconds=30)
+# Taken up more often than this without an end, a track gets an alarm and ever longer pauses.
+QUIET_ATTEMPTS = 5
 
 
 def own(person: User, track_id: UUID) -> Track:
@@ -63,7 +65,10 @@ def fetch(track_id: UUID) -> None:
     except SourceFault as fault:
         _source_failed(track, fault)
     except HouseFault as fault:
-        _house_failed(track, fault)
+        _house_failed(track, fault.code, fault.message)
+    except Exception as error:
+        logger.exception("fetch broke", extra={"track": str(track.pk)})
+        _house_failed(track, "unexpected", type(error).__name__)
     else:
         _keep(track, ingested)
 
@@ -80,7 +85,15 @@ def _claim(track_id: UUID) -> Track | None:
     claimed = Track.objects.filter(
         Q(leased_until=None) | Q(leased_until__lt=Now()), pk=track_id, state=State.PENDING, run_at__lte=Now()
     ).update(leased_until=Now() + LEASE, attempts=F("attempts") + 1)
-    return Track.objects.get(pk=track_id) if claimed else None
+    if not claimed:
+        return None
+    track = Track.objects.get(pk=track_id)
+    if track.attempts > QUIET_ATTEMPTS:
+        # Said before the work, because a file that kills its worker leaves nobody to say it afterwards.
+        _later(
+            track, HOUSE_PAUSE * track.attempts, alarm=f"taken up {track.attempts} times", leased_until=Now() + LEASE
+        )
+    return track
 
 
 @contextmanager
@@ -145,13 +158,12 @@ def _source_failed(track: Track, fault: SourceFault) -> None:
         generations.conclude(track.generation_id)
 
 
-def _house_failed(track: Track, fault: HouseFault) -> None:
+def _house_failed(track: Track, code: str, message: str) -> None:
     """Our own trouble never makes a track unreadable: it waits, with an alarm."""
-    logger.error("storage failed", extra={"track": str(track.pk), "code": fault.code})
-    _later(track, HOUSE_PAUSE, alarm=f"{fault.code}: {fault.message}")
+    logger.error("house failed", extra={"track": str(track.pk), "code": code})
+    _later(track, HOUSE_PAUSE, alarm=f"{code}: {message}")
 
 
 def _later(track: Track, pause: timedelta, **fields: object) -> None:
-    Track.objects.filter(pk=track.pk, state=State.PENDING).update(
-        run_at=timezone.now() + pause, leased_until=None, **fields
-    )
+    fields = {"leased_until": None, **fields}
+    Track.objects.filter(pk=track.pk, state=State.PENDING).update(run_at=timezone.now() + pause, **fields)

@@ -15,7 +15,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from studio import doorbell, generations, sweep
+from studio.errors import ForeignRequest
 from studio.fal.answers import outcome_error
+from studio.fal.errors import GenerationFailed
 from studio.models import Generation
 from webhooks.models import Delivery, Flag
 from webhooks.signatures import Signed
@@ -79,6 +81,9 @@ def process(delivery: Delivery) -> None:
     """Settle what a delivery tells of, or flag it. One that fails is tried again, ever later, then left as dead."""
     try:
         flag = _process(delivery)
+    except ForeignRequest:
+        # Another request id was adopted between our look and the settling.
+        flag = Flag.FOREIGN_REQUEST
     except Exception:  # the delivery must survive whatever went wrong; it is tried again and shown
         logger.exception("delivery failed", extra={"delivery": delivery.pk, "attempts": delivery.attempts})
         if delivery.attempts < TRIES:
@@ -105,11 +110,17 @@ def _process(delivery: Delivery) -> Flag | None:
         if not sweep.settle_from_fal(generation, delivery.request_id):
             raise LookupError("fal has no outcome yet")
     elif body["status"] == "ERROR":
-        error = outcome_error(body.get("payload"), body.get("error"))
-        generations.settle(generation.pk, error, request_id=delivery.request_id)
+        # Only the result says whether fal bills the failure; where it can't be had, the body is the outcome.
+        if not sweep.settle_from_fal(generation, delivery.request_id):
+            generations.settle(generation.pk, _error_of(body), request_id=delivery.request_id)
     else:
         generations.settle(generation.pk, dict(body["payload"]), request_id=delivery.request_id)
     return None
+
+
+def _error_of(body: dict[str, Any]) -> GenerationFailed:
+    said = body.get("error")
+    return outcome_error(body.get("payload"), said if isinstance(said, str) else None)
 
 
 def _tells_all(body: dict[str, Any]) -> bool:

@@ -13,14 +13,14 @@ class WebhookError(Exception):
 
 
 class NotVerified(WebhookError):
-    """Not signed by fal, stale, or signed for another account."""
+    """Not signed by fal, stale, or for another account. `stale_request_id` is there when only the time is wrong."""
 
     code = "not_verified"
     message = "The signature of this callback doesn't hold."
     hint = "Only fal calls here."
 
-    def __init__(self, detail: str = "", *, stale: bool = False) -> None:
-        self.stale = stale
+    def __init__(self, detail: str = "", *, stale_request_id: str | None = None) -> None:
+        self.stale_request_id = stale_request_id
         super().__init__(detail)
 
 

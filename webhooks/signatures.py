@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Protocol
@@ -25,6 +26,7 @@ KEYS_KEPT_SECONDS = 24 * 3600
 # Between two looks for new keys, and after a failed one: a flood of forgeries costs fal one fetch a minute.
 COOLDOWN_SECONDS = 60
 KEYS_MAX_BYTES = 64 * 1024
+KEYS_MAX_SECONDS = 10
 KEYS_MAX = 20
 HEADER = "X-Fal-Webhook-"
 
@@ -63,9 +65,17 @@ class KeyRing:
             raise KeysUnreachable
         return self._keys
 
-    def refreshed(self) -> Sequence[Ed25519PublicKey]:
-        """The keys after one more look, if the last was long enough ago; else none."""
-        return self._keys if self._fetch() else []
+    def newer(self, than: Sequence[Ed25519PublicKey]) -> Sequence[Ed25519PublicKey]:
+        """Keys that came since, after one more look if the last was long enough ago; else none.
+
+        :raises KeysUnreachable: the last look failed, so there may be newer ones.
+        """
+        self._fetch()
+        if self._keys is not than:
+            return self._keys
+        if self._tried_at > self._fetched_at:
+            raise KeysUnreachable
+        return []
 
     def _fetch(self) -> bool:
         with self._lock:
@@ -74,7 +84,7 @@ class KeyRing:
             self._tried_at = time.monotonic()
             try:
                 self._keys = _fetch_keys(self.url)
-            except (httpx.HTTPError, ValueError) as error:
+            except (httpx.HTTPError, ValueError, RecursionError) as error:
                 logger.warning("keys not fetched", extra={"error": type(error).__name__})
                 return False
             self._fetched_at = time.monotonic()
@@ -82,6 +92,7 @@ class KeyRing:
 
 
 def _fetch_keys(url: str) -> list[Ed25519PublicKey]:
+    give_up_at = time.monotonic() + KEYS_MAX_SECONDS
     with (
         httpx.Client(timeout=5, follow_redirects=False, trust_env=False) as client,
         client.stream("GET", url, headers={"Accept": "application/json"}) as response,
@@ -92,8 +103,8 @@ def _fetch_keys(url: str) -> list[Ed25519PublicKey]:
         text = b""
         for block in response.iter_bytes():
             text += block
-            if len(text) > KEYS_MAX_BYTES:
-                raise ValueError("the key set is too large")
+            if len(text) > KEYS_MAX_BYTES or time.monotonic() > give_up_at:
+                raise ValueError("the key set is too large or too slow")
     return parse_keys(httpx.Response(200, content=text).json())
 
 
@@ -108,11 +119,17 @@ def parse_keys(document: object) -> list[Ed25519PublicKey]:
             and key.get("crv") == "Ed25519"
             and isinstance(key.get("x"), str)
         ):
-            raw = base64.urlsafe_b64decode(key["x"].rstrip("=") + "=" * (-len(key["x"].rstrip("=")) % 4))
-            keys.append(Ed25519PublicKey.from_public_bytes(raw))
+            # One that can't be used must not take the others away.
+            with suppress(ValueError):
+                keys.append(Ed25519PublicKey.from_public_bytes(_unpadded(key["x"])))
     if not keys:
         raise ValueError("the key set holds no ED25519 key")
     return keys
+
+
+def _unpadded(text: str) -> bytes:
+    digits = text.rstrip("=")
+    return base64.urlsafe_b64decode(digits + "=" * (-len(digits) % 4))
 
 
 class Ed25519Verifier:
@@ -130,13 +147,14 @@ class Ed25519Verifier:
             raise NotVerified("a header is missing")
         raw = _signature_bytes(signature)
         message = "\n".join((request_id, user_id, timestamp, hashlib.sha256(body).hexdigest())).encode()
-        if not _fits(self._ring.current(), raw, message) and not _fits(self._ring.refreshed(), raw, message):
+        keys = self._ring.current()
+        if not _fits(keys, raw, message) and not _fits(self._ring.newer(keys), raw, message):
             raise NotVerified("no key fits")
-        # The time is judged after the signature, so that "stale" is said only of what fal really signed.
-        if not timestamp.isascii() or not timestamp.isdigit() or abs(now - int(timestamp[:20])) > TOLERANCE_SECONDS:
-            raise NotVerified("stale", stale=True)
         if self._user_id and user_id != self._user_id:
             raise NotVerified("another account")
+        # The time is judged last, so that "stale" is said only of what fal really signed for us.
+        if not timestamp.isascii() or not timestamp.isdigit() or abs(now - int(timestamp[:20])) > TOLERANCE_SECONDS:
+            raise NotVerified("stale", stale_request_id=request_id)
         return Signed(request_id, user_id)
 
 

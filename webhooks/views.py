@@ -28,8 +28,8 @@ def fal(request: HttpRequest, generation_id: UUID) -> HttpResponse:
         signed = signatures.active().verify(request.headers, body, now=time.time())
     except NotVerified as error:
         logger.warning("callback refused", extra={"detail": error.detail, "generation": str(generation_id)})
-        if error.stale:
-            sweep.ask_soon(generation_id)
+        if error.stale_request_id is not None:
+            sweep.ask_soon(generation_id, error.stale_request_id)
         return _refusal(error, 403)
     except BodyTooLarge as error:
         return _refusal(error, 413)
@@ -44,7 +44,7 @@ def fal(request: HttpRequest, generation_id: UUID) -> HttpResponse:
 def _body(request: HttpRequest) -> bytes:
     """The raw body, read no further than the limit whatever its declared length."""
     declared = request.META.get("CONTENT_LENGTH") or "0"
-    if declared.isdigit() and int(declared) > BODY_MAX_BYTES:
+    if declared.isascii() and declared.isdigit() and int(declared[:20]) > BODY_MAX_BYTES:
         raise BodyTooLarge
     body = request.read(BODY_MAX_BYTES + 1)
     if len(body) > BODY_MAX_BYTES:

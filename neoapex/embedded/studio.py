@@ -59,9 +59,11 @@ class Studio:
             self._supervisor.watch()
         finally:
             say("Stopping…")
-            self._home.take_environment_back()
-            self._say_bye()
-            self._supervisor.stop()
+            try:
+                self._home.take_environment_back()
+                self._say_bye()
+            finally:
+                self._supervisor.stop()
             say("Stopped.")
 
     def _start_servers(self) -> None:
@@ -84,8 +86,7 @@ class Studio:
             say("Collecting static files…")
             collect = self._manage("collectstatic", "--no-input", "--clear", "--verbosity", "0")
             self._supervisor.run(collect, COLLECT_SECONDS)
-            # Read again, because the collected files are among the sources: without them the step is not done.
-            self._stamp("collected", *static_sources(self._home.path)).renew()
+            statics.renew()
 
     def _start_processes(self) -> None:
         say("Starting the studio…")

@@ -59,7 +59,9 @@ class Sink:
         self._sealed = False
         with house_faults():
             self._file = os.fdopen(os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE), "r+b", 0)
-            # The lock dies with the process, so the cleaner can tell an abandoned part from a slow one.
+        # The lock dies with the process, so the cleaner can tell an abandoned part from a slow one. On a filesystem
+        # without locks the cleaner gets none either, and leaves the part alone.
+        with suppress(OSError):
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:

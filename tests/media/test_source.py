@@ -65,6 +65,12 @@ def test_a_body_shorter_than_announced_is_truncated(origin: Origin, cut: int) ->
             fetch(origin.answer("/a", answer))
 
 
+def test_a_chunked_body_is_held_to_the_length_it_announces_too(origin: Origin) -> None:
+    belied = chunked(BODY[:-1]).replace(b"\r\n", f"\r\nContent-Length: {len(BODY)}\r\n".encode(), 1)
+    with pytest.raises(SourceTruncated, match="255999 of 256000 bytes"):
+        fetch(origin.answer("/a", belied))
+
+
 def test_a_connection_that_breaks_is_truncated(origin: Origin) -> None:
     def breaks(connection: socket.socket) -> None:
         connection.sendall(head(content_length=len(BODY)) + BODY[:1000])

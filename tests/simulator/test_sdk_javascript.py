@@ -1,4 +1,4 @@
-"""The stock JavaScript client against the simulator, run by node; required in CI, skipped aloud on a machine without it."""
+"""The stock JavaScript client against the simulator, run by node: required in CI, skipped where it is missing."""
 
 import json
 import os
