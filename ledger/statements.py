@@ -3,7 +3,8 @@
 A statement that may not book writes nothing and returns no row. What it returns are the columns of an Entry.
 """
 
-# The condition is checked again on the row as the last writer left it, so racing holds cannot take the same money.
+# The condition is checked again on the row as the last writer left it, so racing holds cannot take the same money. A
+# second hold with the reference fails at the unique index, and takes its UPDATE back with it.
 HOLD = """
 WITH booked AS (
     UPDATE ledger_budget
@@ -12,7 +13,6 @@ WITH booked AS (
       AND month = %(month)s
       AND held_micros + spent_micros + %(amount)s <= granted_micros
       AND NOT EXISTS (SELECT FROM ledger_quota WHERE person_id = %(person)s AND frozen)
-      AND NOT EXISTS (SELECT FROM ledger_entry WHERE reference = %(reference)s AND kind = 'HOLD')
     RETURNING id
 )
 INSERT INTO ledger_entry (kind, budget_id, held_delta, reference)

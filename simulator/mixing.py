@@ -164,10 +164,13 @@ def _master(desk: Desk, brief: Brief) -> Pcm:
 
 def _local_mean(mix: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
     """The mean of the `reach` frames on either side; counted in integers, so that no rounding adds up."""
-    whole = np.rint(mix * np.float32(65_536.0)).astype(np.int64)
-    sums = np.cumsum(np.pad(whole, ((reach + 1, reach), (0, 0))), axis=0)
+    means = np.empty_like(mix)
     width = 2 * reach + 1
-    return np.asarray((sums[width:] - sums[:-width]) / (65_536.0 * width), dtype=np.float32)
+    for channel in range(2):
+        whole = np.rint(mix[:, channel] * np.float32(65_536.0)).astype(np.int64)
+        sums = np.cumsum(np.pad(whole, (reach + 1, reach)))
+        means[:, channel] = (sums[width:] - sums[:-width]) / (65_536.0 * width)
+    return means
 
 
 def _equalised(mix: NDArray[np.float32], brief: Brief) -> NDArray[np.float32]:
@@ -179,9 +182,9 @@ def _equalised(mix: NDArray[np.float32], brief: Brief) -> NDArray[np.float32]:
 
 def _loudness(mix: NDArray[np.float32]) -> float:
     """RMS of the quarter seconds that sound. Summed in integers: exact in whatever order the processor adds."""
-    whole = np.rint(mix * np.float32(16_384.0)).astype(np.int64)
-    blocks = np.array_split(whole, range(GATE_BLOCK, len(whole), GATE_BLOCK))
-    energies = [int((block * block).sum()) / block.size for block in blocks]
+    blocks = np.array_split(mix, range(GATE_BLOCK, len(mix), GATE_BLOCK))
+    wholes = (np.rint(block * np.float32(16_384.0)).astype(np.int64) for block in blocks)
+    energies = [int((whole * whole).sum()) / whole.size for whole in wholes]
     loud = [energy for energy in energies if energy > max(energies) * 0.05]
     mean = float(sum(loud)) / max(1, len(loud))
     return max(1e-6, round(math.sqrt(mean) / 16_384.0, 6))

@@ -60,15 +60,17 @@ class Runner:
         self.wake()
 
     def _start_waiting(self) -> float:
-        """First come first; answers how many seconds nothing else can start by itself."""
+        """First come first among those whose time has come; answers how long nothing else can start by itself."""
+        soonest_seconds = 60.0
         for request in self._store.requests("IN_QUEUE"):
             if len(self._running) >= self._config.slots:
                 break
             wait_seconds = request.submitted_at + self._queue_seconds(request) - time.time()
             if wait_seconds > 0:
-                return min(wait_seconds, 60.0)
-            self.start_now(request)
-        return 60.0
+                soonest_seconds = min(wait_seconds, soonest_seconds)
+            else:
+                self.start_now(request)
+        return soonest_seconds
 
     def _queue_seconds(self, request: StoredRequest) -> float:
         told = request.mood.queue_seconds

@@ -1,9 +1,10 @@
 """From a stored request to its files: planned, rendered, encoded, cached, and rendered again when the cache forgot."""
 
 import asyncio
+import contextlib
 import os
 import re
-import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -64,6 +65,7 @@ class Songbook:
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="render")
         self._cache = store.home / "cache"
         self._sources = store.home / "sources"
+        self._cache_lock = threading.Lock()
         self._cache.mkdir(exist_ok=True)
         self._sources.mkdir(exist_ok=True)
 
@@ -80,7 +82,7 @@ class Songbook:
     async def file(self, request: StoredRequest, variation: int) -> Path:
         """The file on disk, made again if need be. Touched, since the cache drops what nobody asked for longest."""
         inputs = parse(request.endpoint_id, request.arguments)
-        return await self._in_thread(lambda: self._file(request, inputs, variation))
+        return await self._in_thread(lambda: self._file(request, inputs, variation)[0])
 
     def _make(self, request: StoredRequest, inputs: Inputs) -> Outcome:
         words = words_of(request, inputs)
@@ -90,7 +92,7 @@ class Songbook:
                 file_path(request.request_id, variation, kind),
                 CONTENT_TYPES[kind],
                 f"sonauto.{kind}",
-                self._file(request, inputs, variation).stat().st_size,
+                self._file(request, inputs, variation)[1],
             )
             for variation in range(inputs.num_songs)
         ]
@@ -106,20 +108,23 @@ class Songbook:
     def _cached(self, request_id: str, variation: int, output_format: str) -> Path:
         return self._cache / f"{request_id}-{variation}.{output_format}"
 
-    def _file(self, request: StoredRequest, inputs: Inputs, variation: int) -> Path:
+    def _file(self, request: StoredRequest, inputs: Inputs, variation: int) -> tuple[Path, int]:
+        """The path and its size in bytes; the other thread may push the file out of a small cache at any time."""
         path = self._cached(request.request_id, variation, inputs.output_format)
-        if not path.exists():
-            data = encode(self._pcm(request, inputs, variation), inputs.output_format, inputs.output_bit_rate)
-            self._keep(path, data)
-        os.utime(path)
-        return path
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(path)
+            return path, path.stat().st_size
+        data = encode(self._pcm(request, inputs, variation), inputs.output_format, inputs.output_bit_rate)
+        self._keep(path, data)
+        return path, len(data)
 
     def _keep(self, path: Path, data: bytes) -> None:
         """Written aside and moved into place: a killed process never leaves half a song in the cache."""
-        with tempfile.NamedTemporaryFile(dir=self._cache, suffix=".part", delete=False) as aside:
-            aside.write(data)
-        Path(aside.name).replace(path)
-        self._forget_oldest(path)
+        aside = path.with_name(f"{path.name}.part")
+        with self._cache_lock:
+            aside.write_bytes(data)
+            aside.replace(path)
+            self._forget_oldest(path)
 
     def _forget_oldest(self, newest: Path) -> None:
         entries = [(entry.stat().st_mtime, entry.stat().st_size, entry) for entry in self._cache.iterdir()]
@@ -134,9 +139,8 @@ class Songbook:
     # Samples
 
     def _pcm(self, request: StoredRequest, inputs: Inputs, variation: int) -> Pcm:
-        cached = self._cached(request.request_id, variation, "wav")
-        if cached.exists():
-            return decode(cached.read_bytes())
+        with contextlib.suppress(FileNotFoundError):
+            return decode(self._cached(request.request_id, variation, "wav").read_bytes())
         if isinstance(inputs, TextToMusic):
             return render(self._brief(request, inputs, variation))
         source = self._source(request, inputs)

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import secrets
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -46,6 +47,7 @@ logger = logging.getLogger(__name__)
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 SEEDS = 2**63
+TITLE_CHARACTERS = 60
 SOURCE_URL_MAX_CHARACTERS = 2000
 
 
@@ -339,8 +341,8 @@ def _can_be_kept(url: str) -> bool:
 def title_of(generation: Generation) -> str:
     """A name for a song until the person gives it one: the first words of what was asked for."""
     recipe = generation.recipe
-    words = (recipe.get("prompt") or ", ".join(recipe.get("tags") or [])).split()
-    title = " ".join(words[:8])[:80].rstrip(" ,.;:") or _("Untitled")
+    text = recipe.get("prompt") or ", ".join(recipe.get("tags") or []) or _("Untitled")
+    title = textwrap.shorten(text, TITLE_CHARACTERS, placeholder="…")
     return title[:1].upper() + title[1:]
 
 

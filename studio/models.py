@@ -204,9 +204,12 @@ class Track(models.Model):
             models.CheckConstraint(
                 condition=~Q(state="READY")
                 | (
-                    Q(ready_at__isnull=False, duration_ms__gt=0, master_bytes__gt=0)
+                    # To a check, null is as good as true, so both have to be asked for.
+                    Q(ready_at__isnull=False, duration_ms__isnull=False, master_bytes__isnull=False)
+                    & Q(duration_ms__gt=0, master_bytes__gt=0)
                     & ~Q(master_key="")
                     & ~Q(preview_key="")
+                    & ~Q(peaks_key="")
                 ),
                 name="track_ready_is_whole",
             ),

@@ -132,10 +132,10 @@ document.addEventListener("htmx:afterRequest", (event) => {
   }
 });
 document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target.id === "price") gate();
+  if (event.target.closest?.("#price")) gate();
 });
 document.addEventListener("htmx:oobAfterSwap", (event) => {
-  if (event.detail.target.id === "price" || event.detail.target.id?.startsWith("error-")) setTimeout(gate);
+  if (event.target.closest?.("#price, .field-error")) setTimeout(gate);
 });
 
 htmx.onLoad((content) => {

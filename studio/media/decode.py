@@ -175,10 +175,9 @@ def decode(file: BinaryIO | io.RawIOBase, kind: str, listener: Listener) -> None
 
     Raises AudioUnreadable, NotAudio, AudioEmpty, SourceTruncated, and what reading or listening raises.
     """
-    options = {"err_detect": "crccheck+bitstream+buffer+explode"} if kind == "flac" else {}
     try:
         with av.open(
-            file, mode="r", format=_DEMUXERS[kind], options=options, buffer_size=_READ_BYTES, metadata_errors="replace"
+            file, mode="r", format=_DEMUXERS[kind], buffer_size=_READ_BYTES, metadata_errors="replace"
         ) as container:
             _decode_audio(container, kind, listener)
     except av.error.FFmpegError as error:
@@ -189,6 +188,9 @@ def _decode_audio(container: av.container.InputContainer, kind: str, listener: L
     if not container.streams.audio:
         raise NotAudio(f"{kind} without an audio stream")
     stream = container.streams.audio[0]
+    if kind == "flac":
+        # Without this the decoder goes by the checksums of frame headers only, and plays damaged sound.
+        stream.codec_context.options = {"err_detect": "crccheck+explode"}
     conversion: _Conversion | None = None
     for frame in container.decode(stream):
         if conversion is None:

@@ -377,11 +377,14 @@ class Migration(migrations.Migration):
                 condition=models.Q(
                     models.Q(("state", "READY"), _negated=True),
                     models.Q(
+                        ("duration_ms__isnull", False),
+                        ("master_bytes__isnull", False),
+                        ("ready_at__isnull", False),
                         ("duration_ms__gt", 0),
                         ("master_bytes__gt", 0),
-                        ("ready_at__isnull", False),
                         models.Q(("master_key", ""), _negated=True),
                         models.Q(("preview_key", ""), _negated=True),
+                        models.Q(("peaks_key", ""), _negated=True),
                     ),
                     _connector="OR",
                 ),

@@ -1,12 +1,11 @@
 """How the studio's values are written for people: money, times and months."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from django import template
-from django.utils import timezone
-from django.utils.dates import MONTHS_3
+from django.utils import dateformat, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -76,7 +75,7 @@ def clock_since(moment: datetime) -> str:
 @register.filter
 def month_name(month: str) -> str:
     """2026-11 as Nov."""
-    return str(MONTHS_3[int(month[5:7])])
+    return dateformat.format(date.fromisoformat(f"{month}-01"), "M")
 
 
 @register.filter

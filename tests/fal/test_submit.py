@@ -260,24 +260,26 @@ def _silence(connection: socket.socket) -> None:
     _wait_for_its_end(connection)
 
 
+# Each of these three would be an accepted request to a client that is less careful.
+_YES = json.dumps(ACCEPTED).encode()
+
+
 def _endless(connection: socket.socket) -> None:
     read_request(connection)
-    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-    for _ in range(64):
-        connection.sendall(b" " * 65_536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + _YES + b" " * (1024 * 1024))
 
 
 def _drip(connection: socket.socket) -> None:
     read_request(connection)
-    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-    for _ in range(200):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + _YES)
+    for _ in range(60):
         connection.sendall(b" ")
         time.sleep(0.02)
 
 
 def _compressed(connection: socket.socket) -> None:
     read_request(connection)
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}")
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + _YES)
 
 
 @pytest.mark.parametrize(

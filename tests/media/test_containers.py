@@ -34,6 +34,12 @@ def test_an_ogg_cut_anywhere_is_truncated(cut: int, block: int) -> None:
         judge("ogg", OGG[:cut], block)
 
 
+@pytest.mark.parametrize("page", [at for at in range(1, len(OGG)) if OGG[at : at + 4] == b"OggS"])
+def test_an_ogg_cut_between_two_pages_is_truncated(page: int) -> None:
+    with pytest.raises(SourceTruncated):
+        judge("ogg", OGG[:page])
+
+
 BOXES = [at for at in range(len(M4A)) if M4A[at + 4 : at + 8] in {b"ftyp", b"free", b"mdat", b"moov"}]
 
 

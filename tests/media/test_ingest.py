@@ -185,6 +185,13 @@ def test_a_damaged_file_is_never_good(origin: Origin, storage: MediaStorage, kin
     refused(origin, storage, whole(bytes(file)))
 
 
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.8])
+def test_a_single_flipped_bit_in_a_flac_is_noticed(origin: Origin, storage: MediaStorage, part: float) -> None:
+    file = bytearray(encoded(tone(2.0), "flac"))
+    file[int(len(file) * part)] ^= 0x10
+    refused(origin, storage, whole(bytes(file)))
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [

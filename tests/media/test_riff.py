@@ -147,6 +147,19 @@ def test_chunks_out_of_order_or_twice_are_refused(chunks: tuple[bytes, ...]) -> 
         read(riff(*chunks))
 
 
+def test_silence_behind_a_data_size_that_is_too_small_is_no_chunk() -> None:
+    with pytest.raises(AudioUnreadable, match="where a chunk should begin"):
+        read(riff(FMT, DATA, b"\0" * 800))
+
+
+def test_impossible_sizes_are_refused_before_their_bytes_come() -> None:
+    data_beyond_the_file = riff(FMT, b"data" + struct.pack("<I", 4000), size=1000)
+    with pytest.raises(SourceTruncated):
+        list(WavReader().feed(data_beyond_the_file))
+    with pytest.raises(AudioUnreadable):
+        list(WavReader().feed(riff(b"fmt " + struct.pack("<I", 5000), size=10_000)))
+
+
 def test_a_file_without_data_is_incomplete() -> None:
     with pytest.raises(SourceTruncated):
         read(riff(FMT))

@@ -39,6 +39,7 @@ def test_kill_9_at_any_moment_bills_every_song_exactly_once(tmp_path: Path) -> N
             sim.start()
         wait_until(lambda: all(status_of(sim, request_id)["status"] == "COMPLETED" for request_id in ids), 30)
         billed = [line["request_id"] for line in sim.bill()["requests"]]
+        assert "Traceback" not in sim.log()
         assert sorted(billed) == sorted(ids)
         assert sim.bill()["total_micros"] == 75_000 * len(ids)
 

@@ -22,6 +22,14 @@ DESCRIBED: dict[str, object] = {"prompt": "a calm piano piece at night"}
 ONE_SONG = 75_000
 TWO_SONGS = 112_500
 RACE_SECONDS = 60
+# What a READY track has, beside the moment.
+WHOLE: dict[str, Any] = {
+    "duration_ms": 95_000,
+    "master_bytes": 9,
+    "master_key": "masters/a.wav",
+    "preview_key": "previews/a.mp3",
+    "peaks_key": "peaks/a.256.dat",
+}
 
 
 def person(name: str = "ada", *, songs: int = 40) -> User:
@@ -65,9 +73,7 @@ def two_songs() -> dict[str, Any]:
 
 def make_ready(track: Track) -> None:
     """As if the track had been fetched."""
-    Track.objects.filter(pk=track.pk).update(
-        state="READY", ready_at=timezone.now(), duration_ms=95_000, master_bytes=9, master_key="m", preview_key="p"
-    )
+    Track.objects.filter(pk=track.pk).update(state="READY", ready_at=timezone.now(), **WHOLE)
 
 
 def make_unreadable(track: Track) -> None:

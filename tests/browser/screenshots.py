@@ -1,0 +1,102 @@
+"""Takes a picture of every page in both sizes and both themes: `make screenshots`, or `python -m tests.browser.screenshots`."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.journeys.stack import RunningStudio
+
+FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
+SIZES = {"wide": (1440, 900), "phone": (390, 844)}
+THEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A page, and what is done on it before the picture."""
+
+    name: str
+    path: str
+    act: Callable[[Page], object] | None = None
+    stranger: bool = False
+    whole: bool = False
+
+
+def views(song_id: str) -> Iterator[View]:
+    yield View("studio", "/")
+    yield View("studio-example", "/?example=1", lambda page: page.locator("#lyrics").scroll_into_view_if_needed())
+    yield View("studio-tags", "/?example=1", _complete)
+    yield View("songs", "/#songs", whole=True)
+    yield View("songs-playing", "/#songs", _play)
+    yield View("refused", "/?example=1", _refuse)
+    yield View("keys", "/", lambda page: page.keyboard.press("?"))
+    yield View("song", f"/generations/{song_id}/", whole=True)
+    yield View("budget", "/budget/", whole=True)
+    yield View("tokens", "/account/tokens/")
+    yield View("password", "/accounts/password/change/")
+    yield View("email", "/accounts/email/")
+    yield View("logout", "/accounts/logout/")
+    yield View("not-found", "/nowhere/")
+    yield View("login", "/accounts/login/", stranger=True)
+    yield View("signup", "/accounts/signup/", stranger=True)
+    yield View("password-reset", "/accounts/password/reset/", stranger=True)
+    yield View("stale-link", "/welcome/?sesame=used", stranger=True)
+
+
+def _complete(page: Page) -> None:
+    page.locator("#tags").press("End")
+    page.locator("#tags").press_sequentially(", gu", delay=40)
+    page.locator("#tags-list li").first.wait_for()
+
+
+def _play(page: Page) -> None:
+    lane = page.locator("[data-lanes]:has([data-track] ~ [data-track]) [data-play]").first
+    lane.scroll_into_view_if_needed()
+    lane.click()
+    page.locator(".player.is-playing").wait_for()
+    page.evaluate("document.querySelector('.lane.is-here .wave').scrollIntoView({block: 'center'})")
+    page.keyboard.press("ArrowRight")
+
+
+def _refuse(page: Page) -> None:
+    page.locator("#bpm").fill("900")
+    page.locator("#error-bpm p").wait_for()
+
+
+def take(studio: RunningStudio, browser: Browser, song_id: str, folder: Path = FOLDER) -> list[Path]:
+    """All pictures, in `folder`; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    for size, (width, height) in SIZES.items():
+        for theme in THEMES:
+            context = browser.new_context(
+                viewport={"width": width, "height": height}, color_scheme=theme, has_touch=size == "phone"
+            )
+            made += [_picture(context, studio.url, view, folder / f"{view.name}-{size}-{theme}.png") for view in views(song_id) if view.stranger]
+            context.new_page().goto(studio.login_link())
+            made += [_picture(context, studio.url, view, folder / f"{view.name}-{size}-{theme}.png") for view in views(song_id) if not view.stranger]
+            context.close()
+    return made
+
+
+def _picture(context: BrowserContext, url: str, view: View, path: Path) -> Path:
+    page = context.new_page()
+    page.goto(url + view.path)
+    # The waveforms in sight are drawn when their peaks have come.
+    page.wait_for_timeout(400)
+    if view.act:
+        view.act(page)
+        page.wait_for_timeout(400)
+    page.screenshot(path=path, full_page=view.whole, animations="disabled")
+    page.evaluate("localStorage.clear(); sessionStorage.clear()")
+    page.close()
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(pytest.main(["-m", "screenshots", "-s", str(Path(__file__).parent)]))
