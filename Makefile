@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
 # The long runs are commands of their own.
-LONG_RUNS := chaos or fuzz or screenshots
+LONG_RUNS := chaos or fuzz
 # What the type checker and Django's own checks need to read the settings; nothing is connected to.
 CHECK_ENVIRONMENT := DATABASE_URL=$${DATABASE_URL:-postgresql://nobody@127.0.0.1/none} REDIS_URL=$${REDIS_URL:-redis://127.0.0.1/0} \
 	NEOAPEX_HOME=$(CURDIR)/.neoapex/checks
@@ -82,7 +82,7 @@ fuzz: .venv/.installed-dev node_modules/.installed
 	@exec $(PYTHON) -m pytest -m fuzz -s
 
 screenshots: .venv/.installed-dev node_modules/.installed
-	@exec $(PYTHON) -m pytest -m screenshots -s
+	@exec $(PYTHON) -m tests.browser.screenshots
 
 # --- Maintenance ----------------------------------------------------------------------------------------------------
 

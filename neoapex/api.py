@@ -4,10 +4,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import resolve, reverse
 from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import HttpBearer, SessionAuth
@@ -18,6 +19,7 @@ from neoapex import problems
 from studio import errors as studio
 from studio import tokens
 from studio.api import router as studio_router
+from studio.endpoints import UnknownEndpoint
 from studio.models import User
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,12 @@ class PersonalToken(HttpBearer):
 
 class Session(SessionAuth):
     """The browser's session, with CSRF protection on everything that writes."""
+
+    def __call__(self, request: HttpRequest) -> Any | None:
+        # Who nobody is comes before what they may write: a program with a revoked token has no page to reload.
+        if not request.user.is_authenticated:
+            return None
+        return super().__call__(request)
 
     def authenticate(self, request: HttpRequest, key: str | None) -> User | None:  # noqa: ARG002
         return request.user if isinstance(request.user, User) and request.user.is_active else None
@@ -62,11 +70,22 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.TrackNotReady: 409,
     studio.StaleTransition: 409,
     studio.TooManyWaiting: 429,
+    UnknownEndpoint: 422,
     money.LedgerError: 422,
     money.InsufficientBudget: 402,
     money.BudgetFrozen: 403,
     money.ReferenceConflict: 409,
+    money.UnknownHold: 409,
+    money.HoldAlreadyResolved: 409,
+    money.MoreThanCharged: 409,
+    money.GrantInUse: 409,
+    money.InvalidAmount: 422,
+    money.InvalidMonth: 422,
+    money.LedgerBusy: 503,
+    money.RuleBroken: 500,
 }
+# Where an error names no time of its own.
+RETRY_AFTER_SECONDS = {429: 30, 503: 2}
 
 
 def status_of(error: Exception) -> int:
@@ -79,9 +98,13 @@ def domain_error(request: HttpRequest, error: Any) -> HttpResponse:
         more["problems"] = [
             {"field": p.field, "code": p.code, "message": str(p.message), "hint": str(p.hint)} for p in error.problems
         ]
-    retry_after = getattr(error, "retry_after_seconds", None)
-    body = problems.problem(error.code, str(error.message), str(error.hint), retry_after=retry_after, **more)
-    return problems.answer(request, status_of(error), body)
+    status = status_of(error)
+    if status >= 500:
+        logger.error("domain error", exc_info=error)
+    retry_after = getattr(error, "retry_after_seconds", RETRY_AFTER_SECONDS.get(status))
+    hint = str(error.hint) or _("See /api/docs for what is taken here.")
+    body = problems.problem(error.code, str(error.message), hint, retry_after=retry_after, **more)
+    return problems.answer(request, status, body)
 
 
 def invalid_request(request: HttpRequest, error: ValidationError) -> HttpResponse:
@@ -91,7 +114,7 @@ def invalid_request(request: HttpRequest, error: ValidationError) -> HttpRespons
             "field": ".".join(str(part) for part in item["loc"][1:]) or None,
             "code": item["type"],
             "message": item["msg"],
-            "hint": "",
+            "hint": _("See /api/docs for what is taken here."),
         }
         for item in error.errors
     ]
@@ -103,13 +126,14 @@ def invalid_request(request: HttpRequest, error: ValidationError) -> HttpRespons
 
 def http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
     if error.status_code == 400:
-        text = problems.problem("invalid_json", _("The body is no JSON object."), _("Send one JSON object in UTF-8."))
-        return problems.answer(request, 422, text)
+        hint = _("Send one JSON object in UTF-8, with each name once.")
+        return problems.answer(request, 422, problems.problem("invalid_json", _("The body is no JSON object."), hint))
     if error.status_code == 403:
         # The only thing that ninja forbids by itself is a write by session without the token of the page.
         return problems.csrf_failure(request, str(error))
     code = {415: "unsupported_media_type"}.get(error.status_code, "http_error")
-    return problems.answer(request, error.status_code, problems.problem(code, str(error)))
+    body = problems.problem(code, str(error), _("See /api/docs for what is taken here."))
+    return problems.answer(request, error.status_code, body)
 
 
 def unauthenticated(request: HttpRequest, error: AuthenticationError) -> HttpResponse:  # noqa: ARG001
@@ -119,8 +143,12 @@ def unauthenticated(request: HttpRequest, error: AuthenticationError) -> HttpRes
     return response
 
 
-def too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:  # noqa: ARG001
-    return problems.too_large(request)
+def suspicious(request: HttpRequest, error: SuspiciousOperation) -> HttpResponse:
+    return problems.bad_request(request, error)
+
+
+def forbidden(request: HttpRequest, error: PermissionDenied) -> HttpResponse:
+    return problems.forbidden(request, error)
 
 
 def gone(request: HttpRequest, error: Http404) -> HttpResponse:
@@ -137,11 +165,13 @@ api.exception_handler(money.LedgerError)(domain_error)
 api.exception_handler(ValidationError)(invalid_request)
 api.exception_handler(HttpError)(http_error)
 api.exception_handler(AuthenticationError)(unauthenticated)
-api.exception_handler(RequestDataTooBig)(too_large)
+api.exception_handler(SuspiciousOperation)(suspicious)
+api.exception_handler(PermissionDenied)(forbidden)
 api.exception_handler(Http404)(gone)
 api.exception_handler(Exception)(unexpected)
 
 
+@csrf_exempt
 def balance_as_before(request: HttpRequest) -> HttpResponse:
     """`/credits/balance`, where programs of old look for it: the same answer as `/api/credits/balance`."""
     answer: HttpResponse = resolve(reverse("api:balance")).func(request)

@@ -2,12 +2,17 @@
 
 import json
 import os
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
+
+from neoapex.embedded.home import Home
+from environ.fileaware_mapping import FileAwareMapping
 
 env = FileAwareEnv()
 
@@ -20,7 +25,10 @@ def adopt_running_studio(home: Path) -> None:
     What the environment already says wins.
     """
     path = home / ENVIRONMENT_FILE
-    if "DATABASE_URL" in os.environ or "DATABASE_URL_FILE" in os.environ or not path.exists():
+    if "DATABASE_URL" in os.environ or "DATABASE_URL_FILE" in os.environ:
+        return
+    # After a kill -9 the file stays behind, and tells of servers that are gone.
+    if not path.exists() or not Home(home).is_running():
         return
     for name, value in json.loads(path.read_text()).items():
         os.environ.setdefault(name, value)
@@ -31,7 +39,11 @@ def text(name: str, default: str | None = None, *, hint: str = "") -> str:
 
     :raises ImproperlyConfigured: naming the variable and what to do.
     """
-    value = str(env.str(name, default="")).strip()
+    try:
+        # Straight from the mapping: a secret may begin with "$", which `env.str` would take for another variable's name.
+        value = str(FileAwareMapping().get(name, "")).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{name}_FILE can't be read ({type(error).__name__}).") from None
     if value:
         return value
     if default is None:
@@ -47,6 +59,21 @@ def whole_number(name: str, default: int, *, at_least: int = 0) -> int:
         raise ImproperlyConfigured(f"{name} must be a whole number, not {raw!r}.") from None
     if value < at_least:
         raise ImproperlyConfigured(f"{name} must be at least {at_least}, not {value}.")
+    return value
+
+
+def parsed(name: str, value: str, parse: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    """The parts of a URL, by a parser that raises all kinds of things. The value is not repeated: it holds a password."""
+    try:
+        return parse(value)
+    except (ValueError, KeyError, ImproperlyConfigured):
+        raise ImproperlyConfigured(f"{name} is no URL of the form it needs.") from None
+
+
+def redis_url(name: str, *, hint: str) -> str:
+    value = text(name, hint=hint)
+    if not value.startswith(("redis://", "rediss://", "unix://")):
+        raise ImproperlyConfigured(f"{name} must name a Redis. {hint}")
     return value
 
 
@@ -90,9 +117,14 @@ def url(name: str, default: str, *, embedded: bool) -> str:
     value = text(name, default).rstrip("/")
     if not value:
         return value
-    parts = urlsplit(value)
-    if parts.username or parts.query or parts.fragment or not parts.hostname:
-        raise ImproperlyConfigured(f"{name} must be a plain base URL, not {value!r}.")
+    try:
+        parts = urlsplit(value)
+        plain = bool(parts.hostname) and not (parts.username or parts.query or parts.fragment or parts.port == 0)
+    except ValueError:
+        plain = False
+    if not plain:
+        # Not repeated, for it may hold a password.
+        raise ImproperlyConfigured(f"{name} must be a plain base URL, without user, query and fragment.")
     if parts.scheme == "https" or (parts.scheme == "http" and embedded and is_loopback(parts.hostname)):
         return value
     raise ImproperlyConfigured(f"{name} must be an https URL (http only to this machine, in embedded mode): {value!r}.")

@@ -6,12 +6,25 @@ import re
 from pythonjsonlogger.json import JsonFormatter
 
 # A fal key is `id:secret` behind the word Key; personal tokens start with nxa_; login links and signed URLs carry
-# theirs as a parameter.
-SECRETS = re.compile(r"(?i)(\b(?:key|bearer)\s+|[?&](?:sesame|token|signature|x-amz-[a-z]+)=|\bnxa_)[^\s&\"']+")
+# theirs as a parameter, links by mail in their path, database and broker in their URL. A value ends where JSON may end
+# it, so what is left is JSON still.
+SECRETS = re.compile(
+    r"""(?ix)
+    (
+        \bbearer\s+ | \bkey\s+(?=[\w.-]+:) | \bnxa_
+        | \b(?:sesame|token|signature|x-amz-[a-z-]+)=
+        | /(?:password/reset/key|confirm-email)/
+        | ://[^\s/:@"\\]*:(?=[^\s/@"\\]+@)
+    )
+    [^\s&"'\\@]+
+    """
+)
+# PostgreSQL repeats a row that breaks a rule, and with it what a person wrote.
+ROWS = re.compile(r"(Failing row contains \()(?:[^\"\\]|\\[^n])*")
 
 
 def redact(line: str) -> str:
-    return SECRETS.sub(r"\1[redacted]", line)
+    return ROWS.sub(r"\1[redacted])", SECRETS.sub(r"\1[redacted]", line))
 
 
 class JsonLines(JsonFormatter):

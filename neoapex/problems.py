@@ -1,7 +1,8 @@
 """One shape for every error, for browsers as a page and for programs as JSON."""
 
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -14,7 +15,7 @@ from django_guid import get_guid
 logger = logging.getLogger(__name__)
 
 # Everything below these is for programs, whatever they say they accept.
-PROGRAM_PATHS = ("/api/", "/webhooks/", "/credits/", "/healthz", "/readyz")
+PROGRAM_PATHS = ("/api/", "/webhooks/", "/credits/", "/healthz", "/readyz", "/metrics")
 
 
 def problem(
@@ -29,14 +30,48 @@ def problem(
 
 def answer(request: HttpRequest, status: int, body: dict[str, Any]) -> HttpResponse:
     """The error as JSON or as a page, by where it happened and what was asked for."""
-    if request.path.startswith(PROGRAM_PATHS) or not request.accepts("text/html"):
-        response: HttpResponse = JsonResponse(body, status=status)
-    else:
-        context = {**body, "request_id": body["requestId"], "status": status}
-        response = render(request, "error.html", context, status=status)
+    response = _page(request, status, body) if _wants_page(request) else JsonResponse(body, status=status)
     if "retry_after" in body:
         response["Retry-After"] = str(body["retry_after"])
     return response
+
+
+def _wants_page(request: HttpRequest) -> bool:
+    """A browser names HTML when it opens a page; a program that takes anything gets JSON."""
+    if request.path.startswith(PROGRAM_PATHS):
+        return False
+    preferred = request.get_preferred_type(["application/json", "text/html"])
+    return preferred == "text/html" or "HX-Request" in request.headers
+
+
+def _page(request: HttpRequest, status: int, body: dict[str, Any]) -> HttpResponse:
+    context = {**body, "request_id": body["requestId"], "status": status}
+    try:
+        return render(request, "error.html", context, status=status)
+    except Exception:
+        # Whatever broke may have broken the page too, a database that is away for instance: the answer stays.
+        logger.exception("error page not rendered")
+        return JsonResponse(body, status=status)
+
+
+async def send_plain(
+    send: Callable[[dict[str, Any]], Awaitable[None]],
+    status: int,
+    body: Mapping[str, Any],
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    """The error straight to an ASGI server, where there is no request of Django's yet."""
+    told = {
+        "content-type": "application/json",
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        "x-request-id": str(body["requestId"]),
+        **({"retry-after": str(body["retry_after"])} if "retry_after" in body else {}),
+        **(headers or {}),
+    }
+    raw = [(name.encode(), value.encode()) for name, value in told.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": json.dumps(body).encode(), "more_body": False})
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -79,16 +114,42 @@ def method_not_allowed(request: HttpRequest, allowed: str) -> HttpResponse:
     return answer(request, 405, problem("method_not_allowed", _("This address doesn't take that method."), hint))
 
 
+def range_not_satisfiable(request: HttpRequest) -> HttpResponse:
+    hint = _("Content-Range says how many bytes there are.")
+    return answer(request, 416, problem("range_not_satisfiable", _("The file ends before that range."), hint))
+
+
+def too_many_requests(request: HttpRequest) -> HttpResponse:
+    hint = _("Wait a minute, then try again.")
+    body = problem("too_many_requests", _("That was tried too often."), hint, retry_after=60)
+    return answer(request, 429, body)
+
+
 class StructuredErrors:
-    """Middleware that gives Django's own bare refusals, those without a body of ours, the structured shape."""
+    """Middleware that refuses what is too large for any page, and shapes bare refusals, those without a body of ours.
+
+    It stands inside the middleware that sets security headers, so that its answers have them too.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        # Django's own limit does not count uploaded files, and nothing here takes any.
+        if _declared_bytes(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return too_large(request)
         response = self._get_response(request)
-        if response.status_code != 405 or response.get("Content-Type", "").startswith("application/json"):
+        if response.status_code not in {405, 416} or response.get("Content-Type", "").startswith("application/json"):
             return response
-        shaped = method_not_allowed(request, response.get("Allow", ""))
-        shaped["Allow"] = response.get("Allow", "")
+        if response.status_code == 405:
+            shaped = method_not_allowed(request, response.get("Allow", ""))
+        else:
+            shaped = range_not_satisfiable(request)
+        for name, value in response.items():
+            shaped.setdefault(name, value)
         return shaped
+
+
+def _declared_bytes(request: HttpRequest) -> int:
+    declared = str(request.META.get("CONTENT_LENGTH") or "0")
+    return int(declared[:20]) if declared.isascii() and declared.isdigit() else 0

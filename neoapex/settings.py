@@ -1,5 +1,6 @@
 """Every setting of the studio, read once from the environment; a wrong one stops the process with its name."""
 
+import secrets
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -23,9 +24,8 @@ NEOAPEX_PORT = read.whole_number("NEOAPEX_PORT", 8000, at_least=1)
 NEOAPEX_PUBLIC_URL = read.url("NEOAPEX_PUBLIC_URL", "", embedded=EMBEDDED)
 
 DEBUG = False
-SECRET_KEY = read.text(
-    "SECRET_KEY", None if not EMBEDDED else "embedded-commands-outside-a-studio", hint="Any long random text."
-)
+# Embedded studios bring their own; a command outside of one gets a key that nobody else knows and nothing outlives.
+SECRET_KEY = read.text("SECRET_KEY", secrets.token_hex(32) if EMBEDDED else None, hint="Any long random text.")
 ALLOWED_HOSTS = read.names("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]" if EMBEDDED else "")
 if not EMBEDDED and not ALLOWED_HOSTS:
     raise ImproperlyConfigured("ALLOWED_HOSTS is not set. Name the hosts that people reach the studio by.")
@@ -75,8 +75,8 @@ DATABASE_URL = read.text(
         else "Name a PostgreSQL, as in postgres://user:password@host/name."
     ),
 )
-DATABASES = {"default": read.env.db_url_config(DATABASE_URL)}
-if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+DATABASES = {"default": read.parsed("DATABASE_URL", DATABASE_URL, read.env.db_url_config)}
+if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL: no other database is supported.")
 DATABASES["default"] |= {
     "CONN_MAX_AGE": 60,
@@ -85,7 +85,7 @@ DATABASES["default"] |= {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = read.text("REDIS_URL", hint="Name a Redis, as in redis://host:6379/0.")
+REDIS_URL = read.redis_url("REDIS_URL", hint="Name a Redis, as in redis://host:6379/0.")
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -158,10 +158,11 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django_guid.middleware.guid_middleware",
-    "neoapex.problems.StructuredErrors",
     "django.middleware.security.SecurityMiddleware",
-    "neoapex.front_door.FrontDoor",
     "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "neoapex.problems.StructuredErrors",
+    "neoapex.front_door.FrontDoor",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -169,7 +170,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
@@ -201,6 +201,7 @@ STATICFILES_DIRS = [
     BASE_DIR / "static",
     ("npm/wavesurfer", BASE_DIR / "node_modules" / "wavesurfer.js" / "dist"),
 ]
+NEOAPEX_WEB_THREADS = read.whole_number("NEOAPEX_WEB_THREADS", 8, at_least=1)
 # Nothing that a person types into the studio is near this size: the longest lyrics are 10,000 characters.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
@@ -234,10 +235,13 @@ ACCOUNT_EMAIL_VERIFICATION = "none" if EMBEDDED else "mandatory"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "5/5m/key,20/m/ip"}
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
-EMAIL_CONFIG = read.env.email_url_config(
-    read.text("EMAIL_URL", "consolemail://" if EMBEDDED else None, hint="As in smtp+tls://user:password@host:587.")
-)
-vars().update(EMAIL_CONFIG)
+EMAIL_URL = read.text("EMAIL_URL", "" if EMBEDDED else None, hint="As in smtp+tls://user:password@host:587.")
+# Without a mail server mails become files: on standard output their links would be in the logs.
+EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+EMAIL_FILE_PATH = str(NEOAPEX_HOME / "mail")
+EMAIL_TIMEOUT = 10
+if EMAIL_URL:
+    vars().update(read.parsed("EMAIL_URL", EMAIL_URL, read.env.email_url_config))
 
 # --- Security --------------------------------------------------------------------------------------------------------
 
@@ -257,6 +261,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not EMBEDDED
+SESSION_ENGINE = "neoapex.sessions"
 SESSION_COOKIE_NAME = "neoapex_session"
 CSRF_COOKIE_NAME = "neoapex_csrf"
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
@@ -267,6 +272,8 @@ X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "neoapex.problems.csrf_failure"
 if read.switch("NEOAPEX_BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    # Else all people would share the proxy's address, and one guesser would lock the login for everybody.
+    ALLAUTH_TRUSTED_PROXY_COUNT = 1
 
 # --- Logs ------------------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """Every address of the studio."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 from neoapex import health, problems
 from neoapex.api import api, balance_as_before
@@ -10,10 +10,13 @@ from neoapex.api import api, balance_as_before
 handler400 = problems.bad_request
 handler403 = problems.forbidden
 handler404 = problems.not_found
+# allauth's name for it: too many logins, password resets and the like.
+handler429 = problems.too_many_requests
 handler500 = problems.server_error
 
 admin.site.site_header = admin.site.site_title = "Neo-Apex"
 admin.site.index_title = "Administration"
+admin.site.login = secure_admin_login(admin.site.login)
 
 urlpatterns = [
     path("api/", api.urls),
@@ -21,7 +24,6 @@ urlpatterns = [
     path("", include("webhooks.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
-    path("admin/login/", RedirectView.as_view(pattern_name="account_login", query_string=True)),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.account.urls")),
     path("", include("studio.urls")),

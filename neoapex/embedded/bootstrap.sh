@@ -33,6 +33,9 @@ install_packages() {
     say "Installing the Python packages of $1 (the first time takes a minute)…"
     .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-input --require-hashes --requirement "$1" ||
         give_up "pip could not install $1: see above. Is the network there, and enough disk space?"
+    # The commands in .venv/bin, pytest for one, find the clone's own packages whatever folder they are started from.
+    .venv/bin/python -c 'import pathlib, sysconfig
+pathlib.Path(sysconfig.get_path("purelib"), "neoapex.pth").write_text(f"{pathlib.Path.cwd()}\n")'
 }
 
 # The machine's own npm, or the one that comes as a Python wheel; prints the command, one word a line.
