@@ -111,6 +111,7 @@ def fal_call(call: Call, handler: Handler, *, public: bool = False) -> Endpoint:
         simulation: Simulation = request.app.state.simulation
         if not public and not authorised(request, simulation):
             return unauthorised(request)
+        # A HEAD is how download libraries look before they fetch; it must not use up what was meant for the fetch.
         mood = (simulation.store.take_mood(call) if request.method != "HEAD" else None) or CALM
         response = await _moody(request, simulation, mood, handler)
         if mood.with_request_id:

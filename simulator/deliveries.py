@@ -13,6 +13,7 @@ from simulator.keys import STRANGER, Keyring, sign
 from simulator.outcomes import Outcome
 from simulator.store import Delivery, Store, StoredRequest
 
+# Enough for a double delivery to arrive in parallel, few enough that a dead receiver can't use up the sockets.
 AT_ONCE = 8
 PAYLOAD_ERROR = (
     "Response payload is not JSON serializable. Either return a JSON serializable object or use the queue endpoint"
@@ -57,6 +58,7 @@ class Courier:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), wait_seconds)
             finally:
+                # A try that is cut off here was not recorded, so it is made again after the restart.
                 for task in self._under_way.values():
                     task.cancel()
                 await asyncio.gather(*self._under_way.values(), return_exceptions=True)
@@ -99,6 +101,7 @@ class Courier:
     def headers(self, delivery: Delivery) -> dict[str, str]:
         mood = delivery.mood
         user_id = mood.webhook_user_id or self._config.user_id
+        # Each try is signed anew over the same body, so that a late retry is not stale by itself.
         timestamp = str(int(time.time()) + mood.webhook_timestamp_offset_seconds)
         key = STRANGER if mood.webhook_unknown_key else self._keyring.current
         signature = sign(key, request_id=delivery.request_id, user_id=user_id, timestamp=timestamp, body=delivery.body)

@@ -18,7 +18,7 @@ from simulator.simulation import Simulation
 from simulator.store import StoredRequest
 
 BLOCK_BYTES = 65_536
-ENDLESS_LIMIT_BYTES = 1 << 36
+ENDLESS_LIMIT_BYTES = 1 << 40
 
 
 def _missing() -> Response:

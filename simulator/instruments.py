@@ -18,6 +18,7 @@ MASK = TABLE - 1
 # The one use of a transcendental function: rounded, so that no processor's last digit can show.
 SINE = np.round(np.sin(np.arange(TABLE) * (2.0 * np.pi / TABLE)), 9)
 TOP_HERTZ = 15_000.0
+# Above this many harmonics nothing is heard but the sum takes longer.
 MAX_HARMONICS = 48
 
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from simulator.store import Store
 
 SETTING = "signing_keys"
+# Thirty-two bytes: a private key of its own, so that what it signs is well-formed and still not fal's.
 STRANGER = b"a key that is in no JWKS, ever.."
 
 

@@ -66,6 +66,7 @@ def render(brief: Brief) -> Pcm:
     orchestra = Orchestra(brightness=min(1.5, brightness), naturalness=brief.balance)
     zeros = [np.zeros(brief.frames, dtype=np.float32) for _ in range(3)]
     desk = Desk(*zeros)
+    # Sorted, because floating-point sums depend on their order.
     for part, notes in sorted(score.notes.items()):
         _play(desk, orchestra, score, brief, part, notes)
     _drums(desk, orchestra, score.hits, brief)
@@ -157,7 +158,6 @@ def _master(desk: Desk, brief: Brief) -> Pcm:
     mix = _equalised(np.stack([desk.left, desk.right], axis=1), brief)
     mix *= np.float32(TARGET_RMS / _loudness(mix))
     mix *= _limit(mix)[:, np.newaxis]
-    np.clip(mix, -CEILING, CEILING, out=mix)
     _fade(mix, brief.fade_seconds)
     return np.asarray(np.rint(mix * np.float32(32767.0)), dtype=np.int16)
 
@@ -197,6 +197,7 @@ def _limit(mix: NDArray[np.float32]) -> Samples:
     padded[: len(mix)] = mix
     peaks = np.abs(padded).reshape(count, BLOCK * 2).max(axis=1)
     needed = np.minimum(np.float32(1.0), np.float32(CEILING) / np.maximum(peaks, np.float32(1e-6)))
+    # Six blocks, 17 ms, on either side: the gain is down before the peak comes, and smoothing stays within it.
     reach = 6
     around = np.pad(needed, reach, constant_values=np.float32(1.0))
     lowest = np.min([around[shift : shift + count] for shift in range(2 * reach + 1)], axis=0)

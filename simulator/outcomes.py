@@ -8,6 +8,7 @@ from typing import Any, Self
 from simulator.moods import Failure
 
 UNIT_MICROS = 75_000
+# Every type of model error has a heading on this page, and fal's answers link to it.
 ERROR_URL = "https://docs.fal.ai/errors#"
 
 
@@ -87,6 +88,7 @@ def infrastructure_failure(status_code: int, kind: str, text: str) -> Outcome:
     return Outcome(status_code, body, 0.0, f"Invalid status code: {status_code}", kind, needs_retry=status_code >= 500)
 
 
+# What fal says of a cancelled request is not documented; its error table has this type and status for it.
 CANCELLED = infrastructure_failure(499, "client_cancelled", "Request cancelled by the client.")
 START_TIMEOUT = infrastructure_failure(504, "request_timeout", "Request timed out before processing started.")
 CRASHED = model_failure("Internal Server Error", 500, needs_retry=True)

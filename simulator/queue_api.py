@@ -35,6 +35,7 @@ async def submit(request: Request, simulation: Simulation, mood: Mood) -> Respon
     if arguments is None:
         return detail(400, "Request body must be a JSON object", error_type="bad_request")
     stored = simulation.store.add_request(_order(request, simulation, mood, endpoint_id, arguments))
+    # Whatever happens from here on, the request exists: an answer that gets lost does not undo it.
     if mood.webhook_early:
         await _finish_first(simulation, stored)
     simulation.runner.wake()
@@ -203,6 +204,7 @@ async def result(request: Request, simulation: Simulation, _mood: Mood) -> Respo
         body = {"detail": "Request is still in progress"}
         return _queue_answer(body, simulation.config.unfinished_status, stored)
     outcome = stored.outcome
+    # URLs are made when asked for: after a restart on another port they lead to where the files are now.
     response = _queue_answer(outcome.payload(simulation.base_url(request)), outcome.status_code, stored)
     response.headers["x-fal-billable-units"] = f"{outcome.billable_units:g}"
     if not outcome.succeeded:

@@ -121,6 +121,7 @@ class Runner:
         except ModelError as refusal:
             return refusal.outcome
         finally:
+            # The render thread can't be stopped; its file stays in the cache, where it does no harm.
             song.cancel()
 
     async def _after_running(self, request: StoredRequest, outcome: Outcome) -> Outcome:
@@ -144,6 +145,7 @@ class Runner:
             self._announce()
             return "removed"
         stop = (request.mood.cancel_running or self._config.cancel_running) == "stop"
+        # Without the event the task has just ended and its outcome is being written: too late to stop.
         if stop and request.request_id in self._cancels:
             self._cancels[request.request_id].set()
         return "signalled"

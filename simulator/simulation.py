@@ -18,6 +18,7 @@ class Simulation:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        # Order matters: each part takes only those above it.
         self._temporary = None if config.home else tempfile.TemporaryDirectory(prefix="simulator-")
         self.home = config.home or Path(self._temporary.name if self._temporary else ".")
         self.store = Store(self.home)

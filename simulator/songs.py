@@ -31,6 +31,7 @@ Answer = TypeVar("Answer")
 
 OWN_FILE = re.compile(r"^/files/generations/(?P<request_id>[0-9a-f-]{36})/(?P<variation>[01])/sonauto\.\w+$")
 OWN_UPLOAD = re.compile(r"^/files/uploads/(?P<upload_id>[0-9a-f]{32})/[^/]*$")
+# A stand-in must never be a way into other networks, so it fetches nothing from beyond this machine.
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 DEFAULT_EXTENSION_SECONDS = 30.0
 SOURCE_TIMEOUT_SECONDS = 60.0
@@ -160,6 +161,7 @@ class Songbook:
 
     def _brief(self, request: StoredRequest, inputs: TextToMusic, variation: int) -> Brief:
         words = words_of(request, inputs)
+        # The configured length was stored with the request: a new configuration must not change an old song.
         stretch = 1 + 0.08 * (2 * draw("length", words.seed, inputs.num_songs, variation).random() - 1)
         return Brief(
             seed=words.seed,

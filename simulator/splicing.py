@@ -6,6 +6,7 @@ import numpy as np
 
 from simulator.encoding import RATE, Pcm
 
+# Long enough that no step is heard as a click, short enough that a word is not smeared.
 SEAM_SECONDS = 0.03
 
 

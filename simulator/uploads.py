@@ -50,6 +50,7 @@ def _folder(simulation: Simulation) -> Path:
 
 
 def _new(file_name: str, content_type: str) -> Upload:
+    # The SDKs percent-encode names; what is left of one goes into a URL and a header, never into a path on disk.
     plain = re.sub(r"[^\w.\- ]", "_", unquote(file_name))[-120:] or "upload.bin"
     kind = content_type or content_type_of(plain)
     return Upload(secrets.token_hex(16), plain, kind, secrets.token_urlsafe(16), complete=False)
