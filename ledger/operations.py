@@ -36,8 +36,6 @@ _EXPECTED = frozenset({"entry_hold_once", "entry_grant_once", "budget_within_gra
 
 # What BOOK writes where an operation says nothing.
 _NOTHING: Mapping[str, object] = {"granted": 0, "spent": 0, "hold": None, "author": None}
-# The entries among which a reference stands for one grant; a month's first GRANT is one of them.
-_GRANTS = Q(kind=EntryKind.GRANT) | Q(kind=EntryKind.ADJUST, hold__isnull=True)
 
 
 def hold(*, person: AbstractBaseUser, amount_micros: int, reference: str, now: datetime | None = None) -> Entry:
@@ -109,7 +107,9 @@ def charge_house(*, reference: str, amount_micros: int, reason: str, now: dateti
     :raises ReferenceConflict: the house paid another amount under this reference.
     """
     check_micros(amount_micros)
-    entry = _book(
+    paid = Entry.objects.filter(reference=reference, kind=EntryKind.CHARGE, hold__isnull=True)
+    # A repeat is looked for first, lest it open the budget of a later month.
+    entry = paid.first() or _book(
         statements.BOOK,
         {
             **_NOTHING,
@@ -120,7 +120,7 @@ def charge_house(*, reference: str, amount_micros: int, reason: str, now: dateti
             "reason": reason,
         },
     )
-    entry = entry or Entry.objects.get(reference=reference, kind=EntryKind.CHARGE, hold__isnull=True)
+    entry = entry or paid.get()
     return _same(entry, entry.spent_delta == amount_micros)
 
 
@@ -179,7 +179,19 @@ def grant(
     """
     if check_micros(amount_micros, at_least=-MAX_MICROS) == 0:
         raise InvalidAmount("A grant of nothing changes nothing.")
-    budget = _open_budget(person, quotas.month_of(now))
+    entry = _grant_of(reference) or _grant(person, amount_micros, reference, reason, author, quotas.month_of(now))
+    return _same(entry, entry.budget.person_id == person.pk and entry.granted_delta == amount_micros)
+
+
+def _grant(
+    person: AbstractBaseUser,
+    amount_micros: int,
+    reference: str,
+    reason: str,
+    author: AbstractBaseUser | None,
+    month: date,
+) -> Entry:
+    budget = _open_budget(person, month)
     entry = _book(
         statements.BOOK if amount_micros > 0 else statements.TAKE_BACK,
         {
@@ -192,11 +204,17 @@ def grant(
             "author": author.pk if author else None,
         },
     )
-    entry = entry or Entry.objects.filter(reference=reference).filter(_GRANTS).first()
+    entry = entry or _grant_of(reference)
     if entry is None:
         budget.refresh_from_db()
         raise GrantInUse(budget.available_micros)
-    return _same(entry, entry.budget.person_id == person.pk and entry.granted_delta == amount_micros)
+    return entry
+
+
+def _grant_of(reference: str) -> Entry | None:
+    """The GRANT, a month's first one included, or the ADJUST that took a grant back."""
+    granted = Q(kind=EntryKind.GRANT) | Q(kind=EntryKind.ADJUST, hold__isnull=True)
+    return Entry.objects.select_related("budget").filter(granted, reference=reference).first()
 
 
 def _open_budget(person: AbstractBaseUser, month: date) -> Budget:

@@ -300,6 +300,7 @@ class TestHouse:
         first = operations.charge_house(reference="late", amount_micros=SONG, reason="late", now=OCTOBER)
         assert operations.charge_house(reference="late", amount_micros=SONG, reason="again", now=NOVEMBER) == first
         assert queries.total_spent_micros() == SONG
+        assert Budget.objects.count() == 1
         assert_balanced()
 
     def test_the_house_paying_another_amount_for_the_same_is_a_conflict(self) -> None:
@@ -397,7 +398,9 @@ class TestGrant:
 
     def test_a_second_grant_changes_nothing_even_a_month_later(self, ada: User) -> None:
         assert self.grant(ada, 500_000, now=OCTOBER) == self.grant(ada, 500_000)
+        assert self.grant(ada, -500_000, "back", OCTOBER) == self.grant(ada, -500_000, "back")
         assert month(ada)[0] == QUOTA_MICROS
+        assert Budget.objects.count() == 1
 
     def test_a_reference_stands_for_one_grant_of_one_person(self, ada: User, bo: User) -> None:
         self.grant(ada, 500_000)

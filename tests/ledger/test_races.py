@@ -248,6 +248,19 @@ class TestEndings:
         assert queries.total_spent_micros() == SONG
         assert_balanced()
 
+    @pytest.mark.parametrize("amount", [SONG, -SONG], ids=["given", "taken back"])
+    def test_a_grant_that_was_made_meanwhile_is_the_same_grant(self, ada: User, amount: int) -> None:
+        def grant() -> Entry:
+            return operations.grant(
+                person=ada, amount_micros=amount, reference="extra", reason="album", author=ada, now=NOVEMBER
+            )
+
+        operations.hold(person=ada, amount_micros=SONG, reference="song", now=NOVEMBER)
+        first, second = follow(grant, grant)
+        assert first == second
+        assert queries.balance(ada, NOVEMBER).granted_micros == QUOTA_MICROS + amount
+        assert_balanced()
+
     def test_a_grant_is_taken_back_or_held_and_never_both(self, ada: User) -> None:
         operations.hold(person=ada, amount_micros=1, reference="first", now=NOVEMBER)
         operations.release(reference="first")
