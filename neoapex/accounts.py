@@ -1,4 +1,4 @@
-"""Who may make an account, and how addresses are compared."""
+"""Who may make an account, and how the pages for that answer."""
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
@@ -8,3 +8,7 @@ from django.http import HttpRequest
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return bool(settings.NEOAPEX_SIGNUP)
+
+    def is_ajax(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        """allauth would answer programs in JSON of its own shape; these pages are for people."""
+        return False

@@ -7,11 +7,13 @@ from django.conf import settings
 
 from neoapex.wsgi import application as wsgi
 
+THREADS: int = settings.NEOAPEX_WEB_THREADS
+
 # Django is set up by the import above; what follows needs it.
-from neoapex import events  # noqa: E402, I001
+from neoapex import events  # noqa: E402
 from neoapex.bridge import Message, Pages, Receive, Send  # noqa: E402
 
-_pages = Pages(wsgi, settings.NEOAPEX_WEB_THREADS)
+_pages = Pages(wsgi, THREADS)
 
 
 async def application(scope: Message, receive: Receive, send: Send) -> None:

@@ -5,15 +5,18 @@ one for as long as it likes, and eight of them would stop the studio.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from typing import Any, Final
 
 from a2wsgi import WSGIMiddleware
 from django.conf import settings
-from django.http import StreamingHttpResponse
+from django.http import FileResponse, StreamingHttpResponse
 from django_guid.utils import generate_guid
 
 from neoapex import problems
+
+logger = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -38,11 +41,10 @@ class Pages:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await _whole_body(scope, receive)
         except TimeoutError:
-            hint = "Send it again over a better line."
-            refusal = problems.problem("too_slow", "The request did not arrive in time.", hint)
-            await problems.send_plain(send, 408, refusal | {"requestId": generate_guid()}, {"connection": "close"})
+            await _refuse(send, 408, "too_slow", "The request did not arrive in time.")
             return
         if body is None:
+            await _refuse(send, 400, "broken_off", "The request broke off before its end.")
             return
         held: list[StreamingHttpResponse] = []
         known = {**scope, "headers": _headers(scope, len(body)), HELD: held}
@@ -58,14 +60,21 @@ class Pages:
     def _in_thread(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         response = self._wsgi(environ, start_response)
         # Files only: a streamed query needs the thread that its database connection belongs to.
-        if isinstance(response, StreamingHttpResponse) and response.has_header("Accept-Ranges"):
+        if isinstance(response, FileResponse) or (
+            isinstance(response, StreamingHttpResponse) and response.has_header("Accept-Ranges")
+        ):
             environ["asgi.scope"][HELD].append(response)
             return ()
         return response
 
 
+async def _refuse(send: Send, status: int, code: str, message: str) -> None:
+    refusal = problems.problem(code, message, "Send it again, whole.") | {"requestId": generate_guid()}
+    await problems.send_plain(send, status, refusal)
+
+
 async def _whole_body(scope: Message, receive: Receive) -> bytes | None:
-    """The body, at most a byte more than any page takes; None where the client went away before its end.
+    """The body, at most a byte more than any page takes; None where it breaks off before its end.
 
     What is declared as larger is not read at all: Django refuses it by its header.
     """
@@ -90,7 +99,7 @@ def _declared(scope: Message) -> int | None:
 
 
 def _headers(scope: Message, length: int) -> list[tuple[bytes, bytes]]:
-    """The headers as WSGI can tell them apart: to it X_Forwarded_Proto is X-Forwarded-Proto, which a proxy vouches for."""
+    """The headers without look-alikes: to WSGI X_Forwarded_Proto is X-Forwarded-Proto, which a proxy vouches for."""
     kept = [(name, value) for name, value in scope["headers"] if b"_" not in name and name != b"transfer-encoding"]
     if _declared(scope) is None and length:
         kept.append((b"content-length", str(length).encode()))
@@ -115,6 +124,8 @@ async def _send_file(response: StreamingHttpResponse, receive: Receive, send: Se
             async with asyncio.timeout(STALL_SECONDS):
                 await send({"type": "http.response.body", "body": block, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+    except TimeoutError:
+        logger.info("a reader stopped reading")
     finally:
         gone.cancel()
         await loop.run_in_executor(None, response.close)

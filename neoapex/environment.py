@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
+from environ.fileaware_mapping import FileAwareMapping
 
 from neoapex.embedded.home import Home
-from environ.fileaware_mapping import FileAwareMapping
 
 env = FileAwareEnv()
 
@@ -40,7 +40,7 @@ def text(name: str, default: str | None = None, *, hint: str = "") -> str:
     :raises ImproperlyConfigured: naming the variable and what to do.
     """
     try:
-        # Straight from the mapping: a secret may begin with "$", which `env.str` would take for another variable's name.
+        # Straight from the mapping: a secret may begin with "$", which `env.str` would take for a variable's name.
         value = str(FileAwareMapping().get(name, "")).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ImproperlyConfigured(f"{name}_FILE can't be read ({type(error).__name__}).") from None
@@ -63,7 +63,7 @@ def whole_number(name: str, default: int, *, at_least: int = 0) -> int:
 
 
 def parsed(name: str, value: str, parse: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
-    """The parts of a URL, by a parser that raises all kinds of things. The value is not repeated: it holds a password."""
+    """The parts of a URL, by a parser that raises this and that. The value is not repeated: it holds a password."""
     try:
         return parse(value)
     except (ValueError, KeyError, ImproperlyConfigured):

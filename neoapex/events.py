@@ -2,44 +2,53 @@
 
 import asyncio
 import io
-import json
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 import redis.asyncio as aioredis
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user
-from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
-from django.db import close_old_connections
+from django.db import DatabaseError, connections
 from django.http import HttpRequest
 from django_guid import get_guid, set_guid
 from django_guid.utils import generate_guid
 from redis.exceptions import RedisError
 
 from neoapex import problems
+from neoapex.sessions import SessionStore
 from studio import live, tokens
 
 logger = logging.getLogger(__name__)
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
 
-KEEP_ALIVE_SECONDS = 15
+KEEP_ALIVE_SECONDS = 15.0
 # A stream ends after this and the browser opens another: so somebody who may no longer listen is gone by then.
-LIFETIME_SECONDS = 600
+LIFETIME_SECONDS = 600.0
 # A listener who is this far behind is cut off; on coming back it catches up from the database.
 QUEUE_LENGTH = 200
 STREAMS_PER_PERSON = 20
 RETRY_MS = 2000
+SUBSCRIBE_SECONDS = 3.0
+RESUBSCRIBE_SECONDS = 1.0
+# A client that takes nothing for this long is gone, whatever its connection says.
+SEND_SECONDS = 60.0
 
 
-class TooManyStreams(Exception):
-    pass
+class Refused(Exception):
+    """No stream: the status, the structured error and the headers that say so."""
+
+    def __init__(self, status: int, body: dict[str, Any], **headers: str) -> None:
+        self.status = status
+        self.body = body
+        self.headers = headers
+        super().__init__(body["code"])
 
 
 class Hub:
@@ -51,20 +60,26 @@ class Hub:
         self._subscribed = asyncio.Event()
         self.closing = False
 
-    async def join(self, person_id: int) -> "asyncio.Queue[str | None]":
-        """A queue of messages for one listener; None in it means that the stream should end."""
-        if len(self._listeners[person_id]) >= STREAMS_PER_PERSON:
-            raise TooManyStreams
+    def join(self, person_id: int) -> "asyncio.Queue[str | None]":
+        """A queue of messages for one listener; None in it means that the stream should end.
+
+        :raises Refused: the person has as many streams as they may.
+        """
+        if len(self._listeners.get(person_id, ())) >= STREAMS_PER_PERSON:
+            hint = "Close a tab or two."
+            raise Refused(429, problems.problem("too_many_streams", "Too many streams are open.", hint, retry_after=30))
         queue: asyncio.Queue[str | None] = asyncio.Queue(QUEUE_LENGTH)
         self._listeners[person_id].add(queue)
+        return queue
+
+    async def listen(self) -> None:
+        """Wait until Redis feeds this process. Without it a stream still carries what was missed, and comes again."""
         if self._feeder is None or self._feeder.done():
             self._feeder = asyncio.create_task(self._feed())
-        # Without Redis the stream still opens: it carries what was missed, and its end makes the browser come again.
         try:
-            await asyncio.wait_for(self._subscribed.wait(), 3)
+            await asyncio.wait_for(self._subscribed.wait(), SUBSCRIBE_SECONDS)
         except TimeoutError:
             logger.warning("event stream without redis")
-        return queue
 
     def leave(self, person_id: int, queue: "asyncio.Queue[str | None]") -> None:
         self._listeners[person_id].discard(queue)
@@ -80,12 +95,12 @@ class Hub:
         while not self.closing:
             try:
                 await self._subscribe()
-            except (RedisError, OSError) as error:
+            except (RedisError, OSError, ValueError) as error:
                 logger.warning("subscription lost", extra={"error": type(error).__name__})
             self._subscribed.clear()
             # Whatever was said meanwhile is missed here: let everybody reconnect and catch up.
             self._end_all()
-            await asyncio.sleep(1)
+            await asyncio.sleep(RESUBSCRIBE_SECONDS)
 
     async def _subscribe(self) -> None:
         async with (
@@ -124,28 +139,23 @@ def _offer(queue: "asyncio.Queue[str | None]", text: str | None) -> None:
 hub = Hub()
 
 
-async def stream(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+async def stream(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
     """Answer `GET /api/events`: what was missed since `Last-Event-ID`, then what happens, as it happens."""
     set_guid(generate_guid())
-    refusal, person_id, last_id = await _admit(scope)
-    if refusal is not None or person_id is None:
-        await _refuse(send, *(refusal or (401, problems.problem("unauthenticated", "Who are you?"))))
-        return
     try:
-        queue = await hub.join(person_id)
-    except TooManyStreams:
-        hint = "Close a tab or two."
-        await _refuse(
-            send, 429, problems.problem("too_many_streams", "Too many streams are open.", hint, retry_after=30)
-        )
+        person_id, last_id = await _admit(scope)
+        queue = hub.join(person_id)
+    except Refused as refusal:
+        await problems.send_plain(send, refusal.status, refusal.body, refusal.headers)
         return
     gone = asyncio.ensure_future(_until_disconnect(receive))
     try:
         await _start(send)
         async for text in _texts(person_id, last_id, queue, gone):
-            await send({"type": "http.response.body", "body": f"{text}\n\n".encode(), "more_body": True})
+            async with asyncio.timeout(SEND_SECONDS):
+                await send({"type": "http.response.body", "body": f"{text}\n\n".encode(), "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, DatabaseError) as error:
         # Servers differ in how they say that the client is gone.
         logger.debug("stream broken", extra={"error": type(error).__name__})
     finally:
@@ -158,12 +168,14 @@ async def _texts(
 ) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + LIFETIME_SECONDS
+    # Listening comes before looking back: what happens in between is in both, and told once.
+    await hub.listen()
     yield f"retry: {RETRY_MS}\n: open"
     await _watch(person_id)
     replayed: set[str] = set()
     if last_id is not None:
         for text in await _database(live.missed)(person_id, last_id):
-            replayed.add(text)
+            replayed.add(_id_line(text))
             yield text
     while loop.time() < ends_at and not hub.closing:
         text = await _next(queue, gone)
@@ -174,9 +186,14 @@ async def _texts(
         if text == "":
             await _watch(person_id)
             yield ": still here"
-        elif text not in replayed:
+        elif _id_line(text) not in replayed:
             yield text
     yield "event: bye\ndata: {}"
+
+
+def _id_line(text: str) -> str:
+    """By this two tellings of an event are known as one: the database orders the names in its data as it likes."""
+    return text.partition("\n")[0]
 
 
 async def _next(queue: "asyncio.Queue[str | None]", gone: "asyncio.Future[None]") -> str | None:
@@ -203,42 +220,41 @@ async def _until_disconnect(receive: Receive) -> None:
 
 
 def _database(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    """Run in a thread, and give the thread's connection back: no stream holds one."""
+    """Run in a thread, and close the thread's connection: no stream holds one, and no idle thread either."""
 
     def run(*arguments: Any) -> Any:
-        close_old_connections()
         try:
             return function(*arguments)
         finally:
-            close_old_connections()
+            connections.close_all()
 
     return sync_to_async(run, thread_sensitive=False)
 
 
-async def _admit(scope: dict[str, Any]) -> tuple[tuple[int, dict[str, Any]] | None, int | None, int | None]:
-    """A refusal, or who listens and the id of the last event they had."""
+async def _admit(scope: MutableMapping[str, Any]) -> tuple[int, int | None]:
+    """Who listens, and the id of the last event they had. :raises Refused: with the reason."""
     if hub.closing:
-        return (
-            (503, problems.problem("stopping", "The studio is restarting.", "Come again.", retry_after=2)),
-            None,
-            None,
-        )
+        raise Refused(503, problems.problem("stopping", "The studio is restarting.", "Come again.", retry_after=2))
     request = ASGIRequest(scope, io.BytesIO())
     try:
         request.get_host()
     except DisallowedHost:
-        return (400, problems.problem("bad_request", "This host is not ours.")), None, None
+        raise Refused(
+            400, problems.problem("bad_request", "This host is not ours.", "Use the studio's own address.")
+        ) from None
     if request.method != "GET":
-        return (405, problems.problem("method_not_allowed", "This address takes GET.")), None, None
-    person_id = await _database(_listener)(request)
+        body = problems.problem("method_not_allowed", "This address doesn't take that method.", "Allowed here: GET.")
+        raise Refused(405, body, Allow="GET")
+    try:
+        person_id = await _database(_listener)(request)
+    except DatabaseError:
+        body = problems.problem("not_ready", "The database is out of reach.", "Come again.", retry_after=5)
+        raise Refused(503, body) from None
     if person_id is None:
-        return (
-            (401, problems.problem("unauthenticated", "Who are you?", "Log in, or send a personal token.")),
-            None,
-            None,
-        )
+        body = problems.problem("unauthenticated", "Who are you?", "Log in, or send a personal token.")
+        raise Refused(401, body, **{"WWW-Authenticate": "Bearer"})
     last = request.headers.get("Last-Event-ID", "")
-    return None, person_id, int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
+    return person_id, int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
 
 
 def _listener(request: HttpRequest) -> int | None:
@@ -257,13 +273,6 @@ async def _start(send: Send) -> None:
         (b"cache-control", b"no-store"),
         (b"x-accel-buffering", b"no"),
         (b"x-content-type-options", b"nosniff"),
+        (b"x-request-id", str(get_guid() or "").encode()),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-
-
-async def _refuse(send: Send, status: int, body: dict[str, Any]) -> None:
-    headers = [(b"content-type", b"application/json"), (b"x-request-id", str(get_guid() or "").encode())]
-    if "retry_after" in body:
-        headers.append((b"retry-after", str(body["retry_after"]).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(body).encode(), "more_body": False})

@@ -147,6 +147,7 @@ class StructuredErrors:
             shaped = range_not_satisfiable(request)
         for name, value in response.items():
             shaped.setdefault(name, value)
+        shaped["Content-Length"] = str(len(shaped.content))
         return shaped
 
 

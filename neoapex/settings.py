@@ -75,9 +75,10 @@ DATABASE_URL = read.text(
         else "Name a PostgreSQL, as in postgres://user:password@host/name."
     ),
 )
-DATABASES = {"default": read.parsed("DATABASE_URL", DATABASE_URL, read.env.db_url_config)}
-if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
+# Before it is parsed, because the parser repeats the password of what it doesn't know.
+if not DATABASE_URL.startswith(("postgres://", "postgresql://")):
     raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL: no other database is supported.")
+DATABASES = {"default": read.parsed("DATABASE_URL", DATABASE_URL, read.env.db_url_config)}
 DATABASES["default"] |= {
     "CONN_MAX_AGE": 60,
     "CONN_HEALTH_CHECKS": True,
@@ -130,6 +131,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=min(NEOAPEX_SWEEP_AFTER, 15)),
         "options": {"expires": 60},
     },
+    "tidy": {"task": "studio.tidy", "schedule": timedelta(minutes=10), "options": {"expires": 600}},
     "look": {"task": "studio.look", "schedule": timedelta(seconds=3), "options": {"expires": 10}},
     "deliveries": {"task": "webhooks.process_waiting", "schedule": timedelta(seconds=15), "options": {"expires": 60}},
 }
@@ -264,6 +266,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not EMBEDDED
 SESSION_ENGINE = "neoapex.sessions"
 SESSION_COOKIE_NAME = "neoapex_session"
 CSRF_COOKIE_NAME = "neoapex_csrf"
+# Forms and /api/docs carry the token themselves, so no script needs to read it.
+CSRF_COOKIE_HTTPONLY = True
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 0 if EMBEDDED else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not EMBEDDED

@@ -5,7 +5,7 @@ from typing import Final
 
 from django.contrib.staticfiles.finders import FileSystemFinder
 from django.core.files.storage import Storage
-from whitenoise.storage import CompressedManifestStaticFilesStorage
+from whitenoise.storage import CompressedManifestStaticFilesStorage  # type: ignore[import-untyped]
 
 # A package brings hundreds of files; a page loads these.
 NPM_FILES: Final = frozenset({"npm/wavesurfer/wavesurfer.esm.js"})
@@ -21,7 +21,7 @@ class StaticFolders(FileSystemFinder):
                 yield path, storage
 
 
-class StaticFiles(CompressedManifestStaticFilesStorage):
+class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """Rewrites the imports of our ES modules too: without it a new module would load the old ones beside it.
 
     Only ours: packages import in ways that are not meant for a browser.

@@ -16,7 +16,7 @@ handler500 = problems.server_error
 
 admin.site.site_header = admin.site.site_title = "Neo-Apex"
 admin.site.index_title = "Administration"
-admin.site.login = secure_admin_login(admin.site.login)
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
     path("api/", api.urls),

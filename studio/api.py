@@ -1,13 +1,15 @@
 """The studio over HTTP for programs: parse, one call into the domain, present."""
 
 import json
+from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
-from django.http import HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from ninja import Header, Query, Router
 from ninja.errors import HttpError
+from ninja.responses import Status
 
 from studio import generations, queries, tags, tracks
 from studio.errors import InvalidInput, Problem
@@ -26,6 +28,7 @@ from studio.schemas import (
 from studio.states import GenerationState
 
 router = Router()
+MediaView = Callable[..., HttpResponseBase]
 
 AUDIO_TYPES = {"wav": "audio/wav", "flac": "audio/flac", "mp3": "audio/mpeg", "ogg": "audio/ogg", "m4a": "audio/mp4"}
 
@@ -40,17 +43,36 @@ def body_of(request: HttpRequest) -> tuple[str, dict[str, Any]]:
     if request.content_type != "application/json":
         raise HttpError(415, "Send JSON, as `Content-Type: application/json`.")
     try:
-        body = json.loads(request.body)
+        body = json.loads(request.body, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError):
         raise HttpError(400, "no JSON") from None
     if not isinstance(body, dict):
         raise HttpError(400, "no object")
     endpoint = body.pop("endpoint", "text-to-music")
     if not isinstance(endpoint, str):
-        raise InvalidInput(
-            [Problem("invalid_endpoint", "The endpoint is a name, like text-to-music.", field="endpoint")]
-        )
+        hint = "Give it as text, or leave it out."
+        raise InvalidInput([Problem("invalid_endpoint", "The endpoint is a name, like text-to-music.", hint, "endpoint")])
     return endpoint, body
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, refused where it says a thing twice: nobody can tell which of the two is to be paid for."""
+    read = dict(pairs)
+    if len(read) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return read
+
+
+def _file(path: str) -> Callable[[MediaView], MediaView]:
+    """GET, and HEAD as well: download managers ask how large a file is before they fetch it."""
+
+    def register(view: MediaView) -> MediaView:
+        answers: dict[Any, Any] = {200: None, 206: None, 401: ErrorOut, 404: ErrorOut, 409: ErrorOut, 416: ErrorOut}
+        router.api_operation(["HEAD"], path, response=answers, include_in_schema=False)(view)
+        router.get(path, response=answers, tags=["media"])(view)
+        return view
+
+    return register
 
 
 @router.post("/quotes", response={200: QuoteOut, 401: ErrorOut, 415: ErrorOut, 422: ErrorOut}, tags=["songs"])
@@ -76,14 +98,14 @@ def make_quote(request: HttpRequest) -> QuoteOut:
 )
 def start_generation(
     request: HttpRequest, idempotency_key: Annotated[str | None, Header()] = None
-) -> tuple[int, GenerationOut]:
+) -> Status[GenerationOut]:
     """Ask for a song. The same Idempotency-Key again gives the same generation with 200."""
     endpoint, inputs = body_of(request)
     person = person_of(request)
     generation, new = generations.start_once(
         person=person, endpoint=endpoint, inputs=inputs, idempotency_key=idempotency_key
     )
-    return 201 if new else 200, GenerationOut.of(queries.card(person, generation.pk))
+    return Status(201 if new else 200, GenerationOut.of(queries.card(person, generation.pk)))
 
 
 @router.get("/generations", response={200: GenerationsOut, 401: ErrorOut}, tags=["songs"])
@@ -115,7 +137,7 @@ def cancel_generation(request: HttpRequest, generation_id: UUID) -> CancelOut:
     return CancelOut(state=generation.state, cancel_requested=generation.cancel_requested_at is not None)
 
 
-@router.get("/tracks/{track_id}/preview", response={200: None, 206: None, 404: ErrorOut, 409: ErrorOut}, tags=["media"])
+@_file("/tracks/{track_id}/preview")
 def preview(request: HttpRequest, track_id: UUID) -> HttpResponseBase:
     """The MP3 that the player plays, with Range."""
     track = tracks.own_ready(person_of(request), track_id)
@@ -124,12 +146,15 @@ def preview(request: HttpRequest, track_id: UUID) -> HttpResponseBase:
     )
 
 
-@router.get("/tracks/{track_id}/peaks", response={200: None, 404: ErrorOut, 409: ErrorOut}, tags=["media"])
+@_file("/tracks/{track_id}/peaks")
 def read_peaks(request: HttpRequest, track_id: UUID, format: str = "dat") -> HttpResponseBase:  # noqa: A002
     """The waveform in audiowaveform's binary format, or its JSON with `?format=json`."""
     track = tracks.own_ready(person_of(request), track_id)
     if format == "json":
-        response = JsonResponse(waveforms.as_json(track.peaks_key))
+        try:
+            response = JsonResponse(waveforms.as_json(track.peaks_key))
+        except FileNotFoundError:
+            raise Http404 from None
         response["Cache-Control"] = "private, max-age=86400, immutable"
         return response
     return ranged_response(
@@ -137,7 +162,7 @@ def read_peaks(request: HttpRequest, track_id: UUID, format: str = "dat") -> Htt
     )
 
 
-@router.get("/tracks/{track_id}/master", response={200: None, 206: None, 404: ErrorOut, 409: ErrorOut}, tags=["media"])
+@_file("/tracks/{track_id}/master")
 def master(request: HttpRequest, track_id: UUID) -> HttpResponseBase:
     """The master as fal made it, as a download."""
     track = tracks.own_ready(person_of(request), track_id)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, Max, OuterRef, Q, Subquery
+from django.db.models import Count, OuterRef, Subquery
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -15,7 +15,7 @@ from studio.errors import StaleTransition
 from studio.fal.client import from_settings
 from studio.fal.errors import Ambiguous, FalError, NotAccepted, Said
 from studio.fal.resilience import MAX_TRIES, wait_seconds
-from studio.models import Generation, User
+from studio.models import Generation, GenerationQuerySet, User
 from studio.states import GenerationState as State
 
 logger = logging.getLogger(__name__)
@@ -69,26 +69,30 @@ def claim_next() -> Generation | None:
 
 
 def _next_in_line() -> Generation | None:
-    people = (
-        User.objects.filter(pk=OuterRef("person_id"))
-        .annotate(
-            at_fal=Count("generations", filter=Q(generations__state__in=(State.SUBMITTED, State.RUNNING))),
-            served_at=Max("generations__submit_started_at"),
-        )
-        .order_by()
+    due = Generation.objects.waiting().filter(run_at__lte=Now())
+    for person_id in _turns(due):
+        line = due.filter(person_id=person_id).order_by("created_at", "pk")
+        # Whoever is cancelling a song right now has it; the turn goes to the next.
+        generation = line.select_for_update(skip_locked=True).first()
+        if generation is not None:
+            return generation
+    return None
+
+
+def _turns(due: GenerationQuerySet) -> list[int]:
+    """The people whose songs wait, by whose turn it is. Each look is into an index, however long their history is."""
+    theirs = Generation.objects.filter(person=OuterRef("pk"))
+    at_fal = theirs.in_slot().order_by().values("person").annotate(count=Count("pk")).values("count")
+    # Within one person songs are sent in their order, so the newest that was sent is the last that was.
+    sent = theirs.filter(submit_started_at__isnull=False).order_by("-created_at", "-pk").values("submit_started_at")
+    first_due = due.filter(person=OuterRef("pk")).order_by("created_at").values("created_at")
+    people = User.objects.filter(pk__in=due.values("person")).annotate(
+        at_fal=Coalesce(Subquery(at_fal), 0),
+        served_at=Coalesce(Subquery(sent[:1]), LONG_AGO),
+        waiting_since=Subquery(first_due[:1]),
     )
-    return (
-        Generation.objects.waiting()
-        .filter(run_at__lte=Now())
-        .annotate(
-            at_fal=Subquery(people.values("at_fal")), served_at=Coalesce(Subquery(people.values("served_at")), LONG_AGO)
-        )
-        .filter(at_fal__lt=settings.NEOAPEX_USER_SLOTS)
-        .order_by("at_fal", "served_at", "created_at", "pk")
-        # Whoever is cancelling it right now has it; the turn goes to the next.
-        .select_for_update(skip_locked=True, of=("self",))
-        .first()
-    )
+    in_turn = people.filter(at_fal__lt=settings.NEOAPEX_USER_SLOTS)
+    return list(in_turn.order_by("at_fal", "served_at", "waiting_since", "pk").values_list("pk", flat=True))
 
 
 def webhook_url(generation: Generation) -> str | None:

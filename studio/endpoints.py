@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ClassVar, Final
+from typing import Final
 
+from studio.errors import StudioError
 from studio.fal.schemas import (
     ExtendInput,
     ExtendOutput,
@@ -17,14 +18,13 @@ from studio.fal.schemas import (
 )
 
 
-class UnknownEndpoint(Exception):
-    code: ClassVar[str] = "unknown_endpoint"
+class UnknownEndpoint(StudioError):
+    code = "unknown_endpoint"
+    message = "The studio does not offer this endpoint."
 
     def __init__(self, key: str) -> None:
-        self.message = "The studio does not offer this endpoint."
-        self.hint = f"Use one of: {', '.join(ENDPOINTS)}."
+        super().__init__(hint=f"Use one of: {', '.join(ENDPOINTS)}.")
         self.key = key
-        super().__init__(self.message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,18 +77,21 @@ class ComposerForm(forms.Form):
         """
         typed = {name: self.data.get(name, "") for name in self.fields}
         texts = TEXTS[self.chosen_mode]
-        asked: dict[str, object] = {
-            "prompt": typed["prompt"] if "prompt" in texts else None,
-            "tags": split_tags(typed["tags"]) if "tags" in texts else None,
-            "lyrics": typed["lyrics"] if "lyrics" in texts else None,
-            "bpm": _whole(typed["bpm"].strip()) or "auto",
-            "seed": typed["seed"].strip() or None,
+        optional = {
             "vibe_strength": _decimal(typed["vibe_strength"].strip()),
             "balance_strength": _decimal(typed["balance_strength"].strip()),
             "num_songs": _whole(typed["num_songs"].strip()),
             "output_format": typed["output_format"].strip(),
         }
-        return {name: value for name, value in asked.items() if value != ""}
+        return {
+            "prompt": typed["prompt"] if "prompt" in texts else None,
+            "tags": split_tags(typed["tags"]) if "tags" in texts else None,
+            # Empty lyrics are an instrumental; None leaves the words to Sonauto.
+            "lyrics": typed["lyrics"] if "lyrics" in texts else None,
+            "bpm": _whole(typed["bpm"].strip()) or "auto",
+            "seed": typed["seed"].strip() or None,
+            **{name: value for name, value in optional.items() if value != ""},
+        }
 
     @property
     def chosen_mode(self) -> Mode:
@@ -143,9 +146,3 @@ def _whole(text: str) -> int | str:
 
 def _decimal(text: str) -> float | str:
     return float(text.replace(",", ".")) if _DECIMAL.fullmatch(text) else text
-
-
-class TokenForm(forms.Form):
-    """A personal token to be made."""
-
-    name = forms.CharField(required=False, max_length=80)

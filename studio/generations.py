@@ -37,7 +37,7 @@ from studio.errors import (
     TooManyWaiting,
 )
 from studio.fal.errors import FalError, GenerationFailed
-from studio.fal.schemas import SonautoOutput, explain
+from studio.fal.schemas import Salvage, explain
 from studio.models import Generation, IdempotencyKey, Track, User
 from studio.states import GenerationState as State
 from studio.states import TrackState, Whose
@@ -293,7 +293,7 @@ def _settle_success(generation: Generation, payload: Mapping[str, Any]) -> None:
         _charge_house(generation, generation.cost_micros, "success after a release")
     else:
         ledger.charge(reference=generation.hold_reference, amount_micros=generation.cost_micros)
-    output = _read_output(payload)
+    output = Salvage.model_validate(dict(payload))
     transitions.advance(
         generation,
         State.INGESTING,
@@ -303,10 +303,10 @@ def _settle_success(generation: Generation, payload: Mapping[str, Any]) -> None:
         reason_message="",
         reason_whose="",
         raw_error="",
-        written_tags=[storable(tag) for tag in output.tags] if output and output.tags is not None else None,
-        written_lyrics=storable(output.lyrics) if output and output.lyrics is not None else None,
+        written_tags=[storable(tag) for tag in output.tags] if output.tags is not None else None,
+        written_lyrics=storable(output.lyrics) if output.lyrics is not None else None,
     )
-    for variation, audio in enumerate(output.audio[: generation.num_songs] if output else []):
+    for variation, audio in enumerate(output.audio[: generation.num_songs]):
         if not _can_be_kept(audio.url):
             continue
         track = Track.objects.create(
@@ -318,14 +318,6 @@ def _settle_success(generation: Generation, payload: Mapping[str, Any]) -> None:
         )
         doorbell.ring_on_commit("studio.ingest", track_id=str(track.pk))
     conclude(generation.pk)
-
-
-def _read_output(payload: Mapping[str, Any]) -> SonautoOutput | None:
-    """What fal sent, or None where it can't be read: then nothing can be heard, and the house pays."""
-    try:
-        return SonautoOutput.model_validate(payload)
-    except ValidationError:
-        return None
 
 
 def storable(text: str) -> str:
@@ -343,6 +335,9 @@ def title_of(generation: Generation) -> str:
     recipe = generation.recipe
     text = recipe.get("prompt") or ", ".join(recipe.get("tags") or []) or _("Untitled")
     title = textwrap.shorten(text, TITLE_CHARACTERS, placeholder="…")
+    if title == "…":
+        # One long word, as in a script that writes no gaps.
+        title = text.strip()[: TITLE_CHARACTERS - 1] + "…"
     return title[:1].upper() + title[1:]
 
 

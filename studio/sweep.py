@@ -17,6 +17,7 @@ from studio.errors import StaleTransition
 from studio.fal.client import from_settings
 from studio.fal.errors import FalError, GenerationFailed, NotFinished, NotFound, Unreachable
 from studio.fal.interface import CancelAnswer, Status
+from studio.media.storage import default_storage
 from studio.models import Generation, IdempotencyKey
 from studio.states import GenerationState as State
 from studio.states import TrackState, Whose
@@ -172,7 +173,12 @@ def sweep() -> None:
         doorbell.ring("studio.ingest", track_id=str(track_id))
     if Generation.objects.waiting().filter(run_at__lte=Now()).exists():
         doorbell.ring("studio.dispatch")
+
+
+def tidy() -> None:
+    """Remove what nobody needs: idempotency keys of yesterday, files that killed workers left half-written."""
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - generations.IDEMPOTENCY_KEPT).delete()
+    default_storage().clean_stale_parts()
 
 
 def _each(generations_due: Iterable[Generation], act: Callable[[Generation], None]) -> None:

@@ -41,13 +41,16 @@ def is_known(name: str) -> bool:
 
 
 def search(q: str, limit: int = 12, group: str | None = None) -> list[Tag]:
-    """Tags that start with `q`, then those with a word that does, then those that hold it; popular first in each."""
+    """Tags that start with `q`, then those with a word that does, then those that hold it; popular first in each.
+
+    A word typed without the gap finds a tag that has one: "lofi" is "lo-fi".
+    """
     wanted = fold(q)
     found: tuple[list[Tag], list[Tag], list[Tag]] = ([], [], [])
     for tag in all_tags():
         if group is not None and tag.group != group:
             continue
-        if tag.folded.startswith(wanted):
+        if tag.folded.startswith(wanted) or (wanted.isalnum() and tag.folded.replace(" ", "").startswith(wanted)):
             found[0].append(tag)
         elif f" {wanted}" in tag.folded:
             found[1].append(tag)

@@ -27,6 +27,11 @@ def sweep_once(**_: object) -> None:
     sweep.sweep()
 
 
+@shared_task(name="studio.tidy")
+def tidy(**_: object) -> None:
+    sweep.tidy()
+
+
 @shared_task(name="studio.ingest")
 def ingest(*, track_id: str, **_: object) -> None:
     tracks.fetch(UUID(track_id))

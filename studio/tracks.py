@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from studio import generations, transitions
 from studio.errors import NotFound, StaleTransition, TrackNotReady
-from studio.media.errors import HouseFault, SourceFault
+from studio.media.errors import HostRefused, HouseFault, SourceFault, SourceTooSlow, SourceUnavailable
 from studio.media.ingest import Ingested, ingest
 from studio.models import Track, User
 from studio.states import TrackState as State
@@ -27,6 +27,8 @@ RENEW_SECONDS = 15.0
 FETCHES = 3
 FETCH_PAUSES = (timedelta(seconds=10), timedelta(seconds=30))
 HOUSE_PAUSE = timedelta(seconds=30)
+OUT_OF_REACH_FOR = timedelta(days=1)
+LONGEST_PAUSE = timedelta(minutes=10)
 # Taken up more often than this without an end, a track gets an alarm and ever longer pauses.
 QUIET_ATTEMPTS = 5
 
@@ -62,6 +64,8 @@ def fetch(track_id: UUID) -> None:
     try:
         with _lease_kept(track):
             ingested = ingest(track.source_url, track_id=track.pk)
+    except (HostRefused, SourceTooSlow, SourceUnavailable) as fault:
+        _out_of_reach(track, fault)
     except SourceFault as fault:
         _source_failed(track, fault)
     except HouseFault as fault:
@@ -141,6 +145,16 @@ def _keep(track: Track, ingested: Ingested) -> None:
     except StaleTransition:
         return
     generations.conclude(track.generation_id)
+
+
+def _out_of_reach(track: Track, fault: SourceFault) -> None:
+    """No full fetch: the network, theirs or ours, or a host that isn't listed here yet. We keep trying for a day."""
+    if track.created_at < timezone.now() - OUT_OF_REACH_FOR:
+        _source_failed(track, fault)
+        return
+    logger.warning("out of reach", extra={"track": str(track.pk), "code": fault.code, "attempts": track.attempts})
+    pause = min(FETCH_PAUSES[0] * 2 ** min(track.attempts - 1, 10), LONGEST_PAUSE)
+    _later(track, pause, alarm=f"{fault.code}: {fault.message}")
 
 
 def _source_failed(track: Track, fault: SourceFault) -> None:

@@ -13,7 +13,6 @@ from studio.states import GenerationState, TrackState
 PROMPT = "A slow waltz for upright piano and rain, sung close to the microphone"
 TAGS = ["indie folk", "acoustic guitar", "warm", "female vocals"]
 LYRICS = "[Verse]\nThe kettle hums before the day begins\nYour coat still keeps the colour of the rain"
-PASSWORD = "a waltz for upright piano"
 PRICES = {1: 75_000, 2: 112_500}
 FINAL = (GenerationState.READY, GenerationState.FAILED, GenerationState.CANCELLED)
 NEVER_SENT = (GenerationState.QUEUED,)
@@ -28,7 +27,7 @@ def ben() -> User:
 
 
 def _person(email: str) -> User:
-    return User.objects.filter(email=email).first() or User.objects.create_user(email, PASSWORD)
+    return User.objects.filter(email=email).first() or User.objects.create_user(email)
 
 
 def make_recipe(**inputs: Any) -> dict[str, Any]:
@@ -48,7 +47,11 @@ def make_recipe(**inputs: Any) -> dict[str, Any]:
 
 
 def make_generation(
-    *, person: User | None = None, state: str = GenerationState.QUEUED, recipe: dict[str, Any] | None = None, **fields: Any
+    *,
+    person: User | None = None,
+    state: str = GenerationState.QUEUED,
+    recipe: dict[str, Any] | None = None,
+    **fields: Any,
 ) -> Generation:
     """A generation as if it had come to `state` by itself: its times are set, its price held, charged or given back."""
     recipe = make_recipe() | (recipe or {})
@@ -110,7 +113,9 @@ def make_track(generation: Generation, *, variation: int = 0, state: str = Track
     return track
 
 
-def make_song(*, person: User | None = None, songs: int = 2, recipe: dict[str, Any] | None = None, **fields: Any) -> Generation:
+def make_song(
+    *, person: User | None = None, songs: int = 2, recipe: dict[str, Any] | None = None, **fields: Any
+) -> Generation:
     """A finished generation with all its tracks."""
     wanted = (recipe or {}) | {"num_songs": songs}
     generation = make_generation(person=person, state=GenerationState.READY, recipe=wanted, **fields)

@@ -80,7 +80,8 @@ def _claim() -> Delivery | None:
 def process(delivery: Delivery) -> None:
     """Settle what a delivery tells of, or flag it. One that fails is tried again, ever later, then left as dead."""
     try:
-        flag = _process(delivery)
+        # One that was claimed so often without an end has killed its workers: it gets no further one.
+        flag = _process(delivery) if delivery.attempts <= TRIES else Flag.DEAD
     except ForeignRequest:
         # Another request id was adopted between our look and the settling.
         flag = Flag.FOREIGN_REQUEST
@@ -143,4 +144,6 @@ def _is_foreign(generation: Generation, delivery: Delivery, body: dict[str, Any]
         return True
     if generation.request_id is not None:
         return generation.request_id != delivery.request_id
-    return generation.submit_started_at is None or Generation.objects.filter(request_id=delivery.request_id).exists()
+    # The submit's answer may arrive between our read and this one: its own row is no other.
+    others = Generation.objects.exclude(pk=generation.pk)
+    return generation.submit_started_at is None or others.filter(request_id=delivery.request_id).exists()

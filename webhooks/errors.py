@@ -34,5 +34,5 @@ class KeysUnreachable(WebhookError):
 
 
 class BodyTooLarge(WebhookError):
-    code = "body_too_large"
+    code = "too_large"
     message = "This callback is larger than any of fal's."

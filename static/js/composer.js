@@ -116,7 +116,7 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   complain("");
   if (button().getAttribute("aria-disabled") !== "true") return;
   event.preventDefault();
-  announce([...document.querySelectorAll("#price .reasons li, #composer .field-error p")].map((item) => item.textContent).join(" "));
+  announce([...document.querySelectorAll("#price .reasons li")].map((item) => item.textContent).join(" "));
   form().querySelector("[aria-invalid=true]")?.focus();
 });
 document.addEventListener("htmx:afterRequest", (event) => {

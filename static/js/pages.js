@@ -22,8 +22,9 @@ function set(link, here) {
 
 function arrive() {
   show(isSongs() ? "songs" : "create");
-  // The target is in sight only now that the right half is shown.
-  if (location.hash.length > 1) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+  // The target is in sight only now that the right half is shown. The halves themselves begin at the top.
+  if (location.hash === "#songs" || location.hash === "#create") scrollTo(0, 0);
+  else if (location.hash.length > 1) document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 
 addEventListener("hashchange", arrive);

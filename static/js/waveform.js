@@ -82,7 +82,7 @@ export class Waveform {
       this.surfer?.destroy();
       this.surfer = WaveSurfer.create({
         container: this.paint, peaks: found, duration: seconds, height: "auto", interact: false, cursorWidth: 1,
-        barWidth: 2, barGap: 1, barRadius: 1, barMinHeight: 1, hideScrollbar: true, cspNonce: nonce, ...this.colours(),
+        barWidth: 2, barGap: 1, barRadius: 1, barMinHeight: 1, barHeight: 1.2, hideScrollbar: true, cspNonce: nonce, ...this.colours(),
       });
       this.surfer.on("ready", () => this.show(this.time));
     } catch {

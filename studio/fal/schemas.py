@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -186,6 +187,26 @@ class SonautoOutput(BaseModel):
 
     audio: Annotated[list[File], Field(min_length=1, max_length=10)]
     seed: Annotated[int, Field(ge=SEED_MIN, le=SEED_MAX)]
+    tags: _TolerantTags = None
+    lyrics: _TolerantText = None
+
+
+def _usable_files(value: object) -> list[File]:
+    usable = []
+    for item in value if isinstance(value, list) else [value]:
+        try:
+            usable.append(File.model_validate(item))
+        except ValidationError:
+            continue
+    return usable
+
+
+class Salvage(BaseModel):
+    """What can be used of a result, whatever else is wrong with it: a paid song is never lost to its wrapping."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
+
+    audio: Annotated[list[File], BeforeValidator(_usable_files)] = []
     tags: _TolerantTags = None
     lyrics: _TolerantText = None
 

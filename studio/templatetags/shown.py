@@ -127,7 +127,7 @@ def steps(card: Card) -> list[tuple[str, str]]:
 
 @register.filter
 def entry_words(entry: Entry) -> str:
-    return str(ENTRY_WORDS[entry.kind])
+    return str(ENTRY_WORDS[EntryKind(entry.kind)])
 
 
 @register.filter

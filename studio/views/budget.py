@@ -1,6 +1,7 @@
 """The month's money as a person sees it: the balance and every entry behind it."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
@@ -19,7 +20,7 @@ class Line:
     """An entry and the song that it was for, if any."""
 
     entry: Entry
-    song_id: str | None
+    song_id: UUID | None
 
 
 @require_safe
@@ -37,5 +38,8 @@ def budget(request: PersonRequest) -> HttpResponse:
     return render(request, "studio/budget.html", shown)
 
 
-def _song_id(reference: str) -> str | None:
-    return reference.removeprefix(GENERATION) if reference.startswith(GENERATION) else None
+def _song_id(reference: str) -> UUID | None:
+    try:
+        return UUID(reference.removeprefix(GENERATION)) if reference.startswith(GENERATION) else None
+    except ValueError:
+        return None

@@ -47,20 +47,17 @@ def composer(form: ComposerForm, person: User, key: str | None = None) -> dict[s
 
 
 def price(form: ComposerForm, person: User) -> dict[str, object]:
-    """All that `studio/price.html` shows.
+    """All that `studio/price.html` shows: the quote with every reason, and which of them are about something typed.
 
-    What is wrong with something typed goes to its field; what is still missing is a reason at the button.
+    What is still missing is a reason at the button only: nobody is told off for a field they have not come to yet.
     """
     quote = generations.quote(person=person, endpoint=ENDPOINT, inputs=form.inputs())
-    at_field: dict[str, list[Problem]] = {}
-    at_button = []
+    wrong: dict[str, list[Problem]] = {}
     for problem in quote.reasons:
         name = (problem.field or "").partition(".")[0]
-        if form.data.get(name, "").strip() and name in form.shown:
-            at_field.setdefault(name, []).append(problem)
-        else:
-            at_button.append(problem)
-    return {"form": form, "quote": quote, "reasons": at_button, "wrong": at_field}
+        if name in form.shown and form.data.get(name, "").strip():
+            wrong.setdefault(name, []).append(problem)
+    return {"form": form, "quote": quote, "wrong": wrong}
 
 
 def new_key() -> str:

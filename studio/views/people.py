@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, cast
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
-from django.views.decorators.cache import never_cache
+from django.utils.cache import add_never_cache_headers
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
@@ -26,17 +26,23 @@ class PersonRequest(HttpRequest):
 
 def for_people(
     view: Callable[Concatenate[PersonRequest, P], HttpResponse],
-) -> Callable[Concatenate[PersonRequest, P], HttpResponse]:
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
     """Send strangers to the login page and back; what is shown is never kept by a cache on the way."""
 
     @wraps(view)
-    def guarded(request: PersonRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        if request.user.is_authenticated:
-            return view(request, *args, **kwargs)
-        if request.htmx and not request.htmx.boosted:
-            # A login form swapped into a corner of the page would help nobody: the whole page goes there.
-            back = redirect_to_login(request.htmx.current_url_abs_path or "/", resolve_url(settings.LOGIN_URL))
-            return HttpResponseClientRedirect(back.url)
-        return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        known = request.user.is_authenticated
+        response = view(cast("PersonRequest", request), *args, **kwargs) if known else _to_login(request)
+        add_never_cache_headers(response)
+        return response
 
-    return never_cache(guarded)
+    return guarded
+
+
+def _to_login(request: HttpRequest) -> HttpResponse:
+    login_url = resolve_url(settings.LOGIN_URL)
+    htmx = cast("PersonRequest", request).htmx
+    if htmx and not htmx.boosted:
+        # A login form swapped into a corner of the page would help nobody: the whole page goes there.
+        return HttpResponseClientRedirect(redirect_to_login(htmx.current_url_abs_path or "/", login_url).url)
+    return redirect_to_login(request.get_full_path(), login_url)

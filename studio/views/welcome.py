@@ -1,7 +1,7 @@
 """The link that logs somebody in once; it exists in embedded mode only."""
 
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from sesame.views import LoginView
 
 
@@ -11,5 +11,5 @@ class Welcome(LoginView):  # type: ignore[misc]
     def login_failed(self) -> HttpResponse:
         if self.request.user.is_authenticated:
             # The link was opened twice in the same browser: they are in already.
-            return self.login_success()
+            return redirect(self.get_success_url())
         return render(self.request, "studio/stale_link.html", status=403)

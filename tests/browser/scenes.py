@@ -17,7 +17,7 @@ HEARD: tuple[dict[str, Any], ...] = (
     {"prompt": "Night bus home, tape hiss and a Rhodes that keeps forgetting the chord", "num_songs": 1},
     {
         "tags": ["dream pop", "shoegaze", "female vocals", "reverb"],
-        "lyrics": "[Verse]\nNeon on the water\nYou said it looked like glass\n\n[Chorus]\nHold the light a little longer",
+        "lyrics": "[Verse]\nNeon on the water\nYou said it looked like glass\n\n[Chorus]\nHold the light a while",
         "vibe_strength": 2.4,
         "bpm": 92,
         "seed": "1844674407370955161",
@@ -42,7 +42,7 @@ def _start(client: httpx.Client, inputs: dict[str, Any]) -> str:
 
 
 def lay_other_states() -> None:
-    """One generation in each of the states that pass too fast, or that need something to go wrong. Nothing works on them."""
+    """A generation in each of the states that pass too fast or need something to go wrong; nothing works on them."""
     person = User.objects.get(email=MUSICIAN)
     now = timezone.now()
     _lay(person, State.CANCELLED, "Lo-fi harp and vinyl crackle", reason_message="You cancelled it before it was sent.")
@@ -54,7 +54,7 @@ def lay_other_states() -> None:
         reason_message="fal refused the input: the lyrics were flagged by its content checker.",
         reason_whose=Whose.YOU,
         request_id="8f9f1a52-5a0c-4a39-9a51-6f0d2f8f8c11",
-        raw_error='{"detail": [{"loc": ["body", "lyrics_prompt"], "msg": "flagged", "type": "content_policy_violation"}]}',
+        raw_error='{"detail": [{"loc": ["body"], "msg": "flagged", "type": "content_policy_violation"}]}',
     )
     saving = _lay(person, State.INGESTING, "Handpan and cello for a rooftop in June", songs=2)
     for variation in (0, 1):

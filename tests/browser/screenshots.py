@@ -1,18 +1,19 @@
-"""Takes a picture of every page in both sizes and both themes: `make screenshots`, or `python -m tests.browser.screenshots`."""
+"""Takes a picture of every page in both sizes and both themes: `make screenshots`."""
 
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from tests.journeys.stack import RunningStudio
 
 FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
-SIZES = {"wide": (1440, 900), "phone": (390, 844)}
+SIZES: dict[str, ViewportSize] = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 THEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 
 
@@ -23,7 +24,7 @@ class View:
     name: str
     path: str
     act: Callable[[Page], object] | None = None
-    stranger: bool = False
+    who: Literal["studio", "admin", "stranger"] = "studio"
     whole: bool = False
 
 
@@ -36,16 +37,17 @@ def views(song_id: str) -> Iterator[View]:
     yield View("refused", "/?example=1", _refuse)
     yield View("keys", "/", lambda page: page.keyboard.press("?"))
     yield View("song", f"/generations/{song_id}/", whole=True)
+    yield View("empty", "/#songs", who="admin")
     yield View("budget", "/budget/", whole=True)
     yield View("tokens", "/account/tokens/")
-    yield View("password", "/accounts/password/change/")
+    yield View("password", "/accounts/password/set/")
     yield View("email", "/accounts/email/")
     yield View("logout", "/accounts/logout/")
     yield View("not-found", "/nowhere/")
-    yield View("login", "/accounts/login/", stranger=True)
-    yield View("signup", "/accounts/signup/", stranger=True)
-    yield View("password-reset", "/accounts/password/reset/", stranger=True)
-    yield View("stale-link", "/welcome/?sesame=used", stranger=True)
+    yield View("login", "/accounts/login/", who="stranger")
+    yield View("signup", "/accounts/signup/", who="stranger")
+    yield View("password-reset", "/accounts/password/reset/", who="stranger")
+    yield View("stale-link", "/welcome/?sesame=used", who="stranger")
 
 
 def _complete(page: Page) -> None:
@@ -72,15 +74,14 @@ def take(studio: RunningStudio, browser: Browser, song_id: str, folder: Path = F
     """All pictures, in `folder`; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     made = []
-    for size, (width, height) in SIZES.items():
-        for theme in THEMES:
-            context = browser.new_context(
-                viewport={"width": width, "height": height}, color_scheme=theme, has_touch=size == "phone"
-            )
-            made += [_picture(context, studio.url, view, folder / f"{view.name}-{size}-{theme}.png") for view in views(song_id) if view.stranger]
-            context.new_page().goto(studio.login_link())
-            made += [_picture(context, studio.url, view, folder / f"{view.name}-{size}-{theme}.png") for view in views(song_id) if not view.stranger]
-            context.close()
+    for (size, viewport), theme, who in product(SIZES.items(), THEMES, ("studio", "admin", "stranger")):
+        context = browser.new_context(viewport=viewport, color_scheme=theme, has_touch=size == "phone")
+        if who != "stranger":
+            context.new_page().goto(studio.login_link(who))
+        for view in views(song_id):
+            if view.who == who:
+                made.append(_picture(context, studio.url, view, folder / f"{view.name}-{size}-{theme}.png"))
+        context.close()
     return made
 
 

@@ -16,7 +16,7 @@ Rings = list[tuple[str, dict[str, str]]]
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Threads need committed rows, which the runner truncates afterwards: of our guards only that one is off in tests."""
+    """Threads need committed rows, which the runner truncates afterwards: so that one guard is off in tests."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE ledger_entry DISABLE TRIGGER entry_no_truncate")
 

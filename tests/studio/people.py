@@ -32,7 +32,7 @@ WHOLE: dict[str, Any] = {
 }
 
 
-def person(name: str = "ada", *, songs: int = 40) -> User:
+def person(name: str = "ada", *, songs: int = 100) -> User:
     """Somebody who can pay for so many single songs this month."""
     user = User.objects.create_user(f"{name}@example.com")
     Quota.objects.create(person=user, monthly_micros=songs * ONE_SONG)
@@ -78,6 +78,16 @@ def make_ready(track: Track) -> None:
 
 def make_unreadable(track: Track) -> None:
     Track.objects.filter(pk=track.pk).update(state="UNREADABLE")
+
+
+def finished_song(user: User, *, songs: int = 1) -> Generation:
+    """One that is READY with all its tracks."""
+    generation = submitted(user, num_songs=songs)
+    generations.settle(generation.pk, two_songs() if songs == 2 else song(), request_id=generation.request_id)
+    for track in generation.tracks.all():
+        make_ready(track)
+    generations.conclude(generation.pk)
+    return generation
 
 
 def aged(generation: Generation, **ages_seconds: float) -> Generation:
@@ -140,7 +150,7 @@ def race(count: int, act: Callable[[int], Answer]) -> list[Answer | Exception]:
         try:
             start.wait(RACE_SECONDS)
             answers[number] = act(number)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
             answers[number] = error
         finally:
             connection.close()

@@ -282,11 +282,12 @@ def test_a_key_of_visible_ascii_or_spaces_is_taken(ada: User, key: str) -> None:
 @pytest.mark.parametrize(
     ("inputs", "title"),
     [
-        ({"prompt": "a calm piano piece, at night."}, "A calm piano piece, at night"),
-        ({"prompt": "one two three four five six seven eight nine"}, "One two three four five six seven eight"),
+        ({"prompt": "a calm\n piano piece, at night"}, "A calm piano piece, at night"),
+        ({"prompt": "word " * 100}, "Word" + " word" * 11 + "…"),
         ({"prompt": None, "tags": ["lo-fi", "jazz"], "lyrics": ""}, "Lo-fi, jazz"),
-        ({"prompt": "..."}, "Untitled"),
-        ({"prompt": "x" * 300}, "X" + "x" * 79),
+        ({"prompt": "夜" * 300}, "夜" * 59 + "…"),
+        ({"prompt": " x y " + "z" * 300}, "X y…"),
+        ({"prompt": "🎹"}, "🎹"),
     ],
 )
 def test_a_song_is_named_by_the_first_words_of_its_wish(ada: User, inputs: dict[str, object], title: str) -> None:

@@ -48,7 +48,7 @@ def test_the_table_is_the_designed_one_and_covers_every_state() -> None:
 
 def test_final_states_are_those_that_only_a_late_song_leaves() -> None:
     ends = {state for state, ways in transitions.GENERATION.items() if ways <= {G.INGESTING} and state != G.QUEUED}
-    assert transitions.FINAL == ends - {G.INGESTING}
+    assert ends - {G.INGESTING} == transitions.FINAL
 
 
 @pytest.mark.parametrize(("came_from", "to"), IN_TABLE)
@@ -196,6 +196,12 @@ def test_the_diagram_shows_every_way_and_no_other() -> None:
     drawn = set(re.findall(r"^ +(\w+) --> (\w+)$", out.getvalue(), re.MULTILINE))
     tracks = {("PENDING", "READY"), ("PENDING", "UNREADABLE"), ("UNREADABLE", "PENDING")}
     assert drawn == {(str(came_from), str(to)) for came_from, to in IN_TABLE} | tracks
+
+
+def test_the_diagram_in_the_docs_is_the_one_that_is_drawn() -> None:
+    out = io.StringIO()
+    call_command("draw_states", stdout=out)
+    assert (ROOT / "docs" / "states.md").read_text() == out.getvalue()
 
 
 def test_nothing_but_the_transitions_writes_a_state() -> None:

@@ -1,0 +1,449 @@
+"""The event stream: who may listen, what they hear, and how it ends."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+import redis
+from asgiref.sync import sync_to_async
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.db import OperationalError, connection, connections
+
+from neoapex import events
+from neoapex.sessions import SessionStore
+from studio import live, tokens, transitions
+from studio.models import Event, Generation, User
+from tests import factories
+from tests.neoapex.shapes import assert_structured
+from tests.neoapex.streams import Listener, listening
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Result = TypeVar("Result")
+
+
+def in_thread(function: Callable[..., Result]) -> Callable[..., Awaitable[Result]]:
+    """The database from a thread that keeps no connection."""
+
+    def run(*arguments: Any, **named: Any) -> Result:
+        try:
+            return function(*arguments, **named)
+        finally:
+            connections.close_all()
+
+    return sync_to_async(run, thread_sensitive=False)
+
+
+@pytest.fixture(autouse=True)
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[events.Hub]:
+    """A hub of the test's own, as each process has one."""
+    fresh = events.Hub()
+    monkeypatch.setattr(events, "hub", fresh)
+    monkeypatch.setattr(events, "RESUBSCRIBE_SECONDS", 0.05)
+    yield fresh
+    assert not fresh._listeners, "everybody who came is gone"
+
+
+@pytest.fixture
+def adas(ada: User) -> dict[str, str]:
+    return {"Authorization": f"Bearer {tokens.create(ada, 'x')[1]}"}
+
+
+@pytest.fixture
+def song(ada: User) -> Generation:
+    return factories.make_generation(person=ada)
+
+
+def happens(generation: Generation, **data: object) -> int:
+    """One more event of a generation, committed and published; its id."""
+    transitions.record(generation, "job_progress", state=generation.state, **data)
+    return int(Event.objects.filter(generation=generation).latest("pk").pk)
+
+
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    """The scenario in a loop of its own, with the feeder stopped at its end."""
+
+    async def whole() -> None:
+        try:
+            await scenario()
+        finally:
+            feeder = events.hub._feeder
+            if feeder is not None:
+                feeder.cancel()
+                await asyncio.gather(feeder, return_exceptions=True)
+
+    asyncio.run(whole())
+
+
+def test_a_token_opens_a_stream(adas: dict[str, str]) -> None:
+    async def scenario() -> None:
+        async with listening(headers=adas) as listener:
+            assert listener.status == 200
+            assert listener.answered["Content-Type"] == "text/event-stream; charset=utf-8"
+            assert listener.answered["Cache-Control"] == "no-store"
+            assert len(listener.answered["X-Request-Id"]) == 32
+            assert listener.text.startswith("retry: 2000\n")
+
+    run(scenario)
+
+
+def test_a_session_opens_a_stream(ada: User) -> None:
+    session = SessionStore()
+    session[SESSION_KEY] = str(ada.pk)
+    session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
+    session[HASH_SESSION_KEY] = ada.get_session_auth_hash()
+    session.create()
+
+    async def scenario() -> None:
+        async with listening(headers={"Cookie": f"neoapex_session={session.session_key}"}) as listener:
+            assert listener.status == 200
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Authorization": "Bearer x"}, {"Authorization": "Bearer nxa_\xff"}, {"Cookie": "neoapex_session=x"},
+     {"Cookie": 'neoapex_session="\\000aaaaaaaaaaaaaaaa"'}, {"Cookie": "\xff=\xff"}],
+    ids=repr,
+)  # fmt: skip
+def test_a_stranger_hears_nothing(headers: dict[str, str]) -> None:
+    async def scenario() -> None:
+        async with listening(headers=headers) as listener:
+            assert_structured_stream(listener, 401, "unauthenticated")
+            assert listener.answered["Www-Authenticate"] == "Bearer"
+
+    run(scenario)
+
+
+def assert_structured_stream(listener: Any, status: int, code: str) -> None:
+    listener.headers = listener.answered
+    assert_structured(listener, status, code)
+
+
+def test_a_deactivated_person_hears_nothing(ada: User, adas: dict[str, str]) -> None:
+    User.objects.filter(pk=ada.pk).update(is_active=False)
+
+    async def scenario() -> None:
+        async with listening(headers=adas) as listener:
+            assert_structured_stream(listener, 401, "unauthenticated")
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS"])
+def test_a_stream_is_read_only(adas: dict[str, str], method: str) -> None:
+    async def scenario() -> None:
+        async with listening(headers=adas, method=method) as listener:
+            assert listener.answered["Allow"] == "GET"
+            assert_structured_stream(listener, 405, "method_not_allowed")
+
+    run(scenario)
+
+
+def test_a_foreign_host_gets_no_stream(adas: dict[str, str]) -> None:
+    async def scenario() -> None:
+        async with listening(headers=adas, host="evil.example") as listener:
+            assert_structured_stream(listener, 400, "bad_request")
+
+    run(scenario)
+
+
+def test_what_happens_is_told_at_once_and_only_to_its_owner(
+    song: Generation, adas: dict[str, str], ben: User
+) -> None:
+    bens = {"Authorization": f"Bearer {tokens.create(ben, 'x')[1]}"}
+    bens_song = factories.make_generation(person=ben)
+
+    async def scenario() -> None:
+        async with listening(headers=adas) as ada_hears, listening(headers=bens) as ben_hears:
+            adas_id = await in_thread(happens)(song, queue_position=3)
+            bens_id = await in_thread(happens)(bens_song)
+            await ada_hears.until(f"id: {adas_id}\n")
+            await ben_hears.until(f"id: {bens_id}\n")
+            assert ada_hears.ids == [adas_id]
+            assert ben_hears.ids == [bens_id]
+            assert '"queue_position": 3' in ada_hears.told[0]["data"]
+            assert str(song.pk) in ada_hears.told[0]["data"]
+
+    run(scenario)
+
+
+def test_what_is_rolled_back_is_never_told(song: Generation, adas: dict[str, str]) -> None:
+    def fails() -> None:
+        with pytest.raises(ZeroDivisionError), transitions.transaction.atomic():
+            happens(song)
+            raise ZeroDivisionError
+
+    async def scenario() -> None:
+        async with listening(headers=adas) as listener:
+            await in_thread(fails)()
+            later = await in_thread(happens)(song)
+            await listener.until(f"id: {later}\n")
+            assert listener.ids == [later]
+
+    run(scenario)
+
+
+def test_who_comes_back_hears_what_was_missed_once_and_in_order(song: Generation, adas: dict[str, str]) -> None:
+    ids = [happens(song, queue_position=place) for place in (3, 2, 1)]
+
+    async def scenario() -> None:
+        async with listening(headers=adas | {"Last-Event-ID": str(ids[0])}) as listener:
+            await listener.until(f"id: {ids[2]}\n")
+            newest = await in_thread(happens)(song)
+            await listener.until(f"id: {newest}\n")
+            assert listener.ids == [ids[1], ids[2], newest]
+
+    run(scenario)
+
+
+def test_what_happens_while_a_stream_catches_up_is_told_once(
+    song: Generation, adas: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ways tell of it: the names in its data are in another order then."""
+    first, missed = happens(song), live.missed
+    seen: list[int] = []
+
+    def slowly(person_id: int, last_event_id: int) -> list[str]:
+        seen.append(happens(song, queue_position=1, cancel_requested=True, logs=["a"]))
+        return missed(person_id, last_event_id)
+
+    monkeypatch.setattr(live, "missed", slowly)
+
+    async def scenario() -> None:
+        async with listening(headers=adas | {"Last-Event-ID": str(first)}) as listener:
+            await listener.until("cancel_requested")
+            last = await in_thread(happens)(song)
+            await listener.until(f"id: {last}\n")
+            assert listener.ids == [seen[0], last]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("last", ["x", "-1", "1e3", "9" * 30, "\xff", "", "٣".encode().decode("latin-1"), "1; DROP"])
+def test_a_rubbish_last_id_is_none_at_all(song: Generation, adas: dict[str, str], last: str) -> None:
+    async def scenario() -> None:
+        async with listening(headers=adas | {"Last-Event-ID": last}) as listener:
+            assert listener.status == 200
+            assert listener.ids == []
+
+    run(scenario)
+
+
+def test_a_last_id_of_another_person_tells_nothing_of_theirs(ben: User, adas: dict[str, str]) -> None:
+    before = happens(factories.make_generation(person=ben))
+    happens(factories.make_generation(person=ben))
+
+    async def scenario() -> None:
+        async with listening(headers=adas | {"Last-Event-ID": str(before - 1)}) as listener:
+            assert listener.ids == []
+
+    run(scenario)
+
+
+def test_at_most_twenty_streams_a_person_and_a_place_is_free_again(adas: dict[str, str], hub: events.Hub, ada: User) -> None:
+    async def scenario() -> None:
+        queues = [hub.join(ada.pk) for _ in range(events.STREAMS_PER_PERSON)]
+        async with listening(headers=adas) as refused:
+            assert_structured_stream(refused, 429, "too_many_streams")
+        hub.leave(ada.pk, queues[0])
+        async with listening(headers=adas) as listener:
+            assert listener.status == 200
+        for queue in queues[1:]:
+            hub.leave(ada.pk, queue)
+
+    run(scenario)
+
+
+def test_who_leaves_is_forgotten(adas: dict[str, str], hub: events.Hub, ada: User) -> None:
+    async def scenario() -> None:
+        async with listening(headers=adas):
+            assert len(hub._listeners[ada.pk]) == 1
+        assert ada.pk not in hub._listeners
+
+    run(scenario)
+
+
+def test_who_leaves_while_it_opens_is_forgotten_too(
+    adas: dict[str, str], hub: events.Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        waiting = asyncio.Event()
+
+        async def listen() -> None:
+            waiting.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(hub, "listen", listen)
+        listener = Listener(headers=adas)
+        opening = asyncio.create_task(events.stream(listener.scope, listener.receive, listener.send))
+        await asyncio.wait_for(waiting.wait(), 10)
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        assert not hub._listeners
+
+    run(scenario)
+
+
+def test_a_reader_that_falls_behind_is_cut_off_and_catches_up(
+    song: Generation, adas: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "QUEUE_LENGTH", 3)
+
+    async def scenario() -> None:
+        async with listening(headers=adas) as slow:
+            slow.stuck.clear()
+            ids = [await in_thread(happens)(song) for _ in range(8)]
+            async with listening(headers=adas) as quick:
+                last = await in_thread(happens)(song)
+                await quick.until(f"id: {last}\n")
+            slow.stuck.set()
+            await slow.until_ended()
+            assert slow.text.endswith("event: bye\ndata: {}\n\n")
+        heard = slow.ids
+        assert len(heard) < len(ids)
+        async with listening(headers=adas | {"Last-Event-ID": str(heard[-1] if heard else ids[0] - 1)}) as again:
+            await again.until(f"id: {last}\n")
+            assert heard + again.ids == [*ids, last]
+
+    run(scenario)
+
+
+def test_a_reader_that_takes_nothing_for_long_is_gone(
+    song: Generation, adas: dict[str, str], hub: events.Hub, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "SEND_SECONDS", 0.05)
+
+    async def scenario() -> None:
+        async with listening(headers=adas) as listener:
+            listener.stuck.clear()
+            await in_thread(happens)(song)
+            async with asyncio.timeout(10):
+                while ada.pk in hub._listeners:
+                    await asyncio.sleep(0.01)
+
+    run(scenario)
+
+
+def test_a_silent_stream_shows_that_it_lives(adas: dict[str, str], ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "KEEP_ALIVE_SECONDS", 0.05)
+
+    async def scenario() -> None:
+        async with listening(headers=adas) as listener:
+            await listener.until(": still here")
+
+    run(scenario)
+    assert live.watched({ada.pk, 0}) == {ada.pk}
+
+
+def test_a_stream_ends_after_its_time_so_that_who_may_not_listen_is_out(
+    ada: User, adas: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "KEEP_ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(events, "LIFETIME_SECONDS", 0.1)
+
+    async def scenario() -> None:
+        async with listening(headers=adas) as listener:
+            await in_thread(User.objects.filter(pk=ada.pk).update)(is_active=False)
+            await listener.until_ended()
+        async with listening(headers=adas) as again:
+            assert_structured_stream(again, 401, "unauthenticated")
+
+    run(scenario)
+
+
+def test_bye_ends_every_stream_and_opens_no_other(adas: dict[str, str]) -> None:
+    async def scenario() -> None:
+        async with listening(headers=adas) as first, listening(headers=adas) as second:
+            await in_thread(live.connection().publish)(live.BYE_CHANNEL, "bye")
+            await first.until_ended()
+            await second.until_ended()
+            assert first.told == [{"event": "bye", "data": "{}"}]
+            async with listening(headers=adas) as late:
+                assert_structured_stream(late, 503, "stopping")
+
+    run(scenario)
+
+
+def test_a_lost_subscription_ends_the_stream_and_the_next_one_catches_up(
+    song: Generation, adas: dict[str, str], hub: events.Hub
+) -> None:
+    broker = redis.Redis.from_url(os.environ["REDIS_URL"])
+
+    async def scenario() -> None:
+        async with listening(headers=adas) as listener:
+            first = await in_thread(happens)(song)
+            await listener.until(f"id: {first}\n")
+            await in_thread(broker.client_kill_filter)(_type="pubsub")
+            await listener.until_ended()
+        missed = await in_thread(happens)(song)
+        async with listening(headers=adas | {"Last-Event-ID": str(first)}) as again:
+            await again.until(f"id: {missed}\n")
+            later = await in_thread(happens)(song)
+            await again.until(f"id: {later}\n")
+            assert again.ids == [missed, later]
+
+    run(scenario)
+    broker.close()
+
+
+def test_nonsense_on_the_channel_ends_streams_and_not_the_feeder(
+    song: Generation, adas: dict[str, str], hub: events.Hub
+) -> None:
+    async def scenario() -> None:
+        async with listening(headers=adas) as listener:
+            await in_thread(live.connection().publish)(f"{live.CHANNEL}nobody", "x")
+            await listener.until_ended()
+        async with listening(headers=adas) as again:
+            later = await in_thread(happens)(song)
+            await again.until(f"id: {later}\n")
+
+    run(scenario)
+
+
+def test_without_redis_a_stream_still_opens_and_tells_what_was_missed(
+    song: Generation, adas: dict[str, str], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "SUBSCRIBE_SECONDS", 0.1)
+    first = happens(song)
+    missed = happens(song)
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+
+    async def scenario() -> None:
+        async with listening(headers=adas | {"Last-Event-ID": str(first)}) as listener:
+            await listener.until(f"id: {missed}\n")
+
+    run(scenario)
+
+
+def test_an_open_stream_holds_no_database_connection(adas: dict[str, str], song: Generation) -> None:
+    def sessions() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            return int(cursor.fetchone()[0])
+
+    async def scenario() -> None:
+        before = await in_thread(sessions)()
+        async with listening(headers=adas | {"Last-Event-ID": "0"}) as first, listening(headers=adas) as second:
+            await first.until("job_queued")
+            assert second.status == 200
+            assert await in_thread(sessions)() == before
+
+    run(scenario)
+
+
+def test_without_a_database_the_stream_is_refused_for_now(adas: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(raw: str) -> None:
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(tokens, "person_of", away)
+
+    async def scenario() -> None:
+        async with listening(headers=adas) as listener:
+            assert_structured_stream(listener, 503, "not_ready")
+
+    run(scenario)

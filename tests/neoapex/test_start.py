@@ -1,0 +1,211 @@
+"""Starting with a good and with a wrong environment: each mistake is one line that names its variable."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from neoapex import environment
+
+ROOT = Path(__file__).resolve().parents[2]
+PRODUCTION: Mapping[str, str] = {
+    "NEOAPEX_ENV": "production",
+    "SECRET_KEY": "k" * 25 + "0123456789abcdefghijklmnopqrstuvwxyz",
+    "ALLOWED_HOSTS": "studio.example.com",
+    "NEOAPEX_PUBLIC_URL": "https://studio.example.com",
+    "DATABASE_URL": "postgres://studio:hidden@127.0.0.1:1/studio",
+    "REDIS_URL": "redis://:hidden@127.0.0.1:1/0",
+    "EMAIL_URL": "smtp+tls://studio:hidden@127.0.0.1:587",
+    "FAL_KEY": "id:hidden",
+}
+EMBEDDED: Mapping[str, str] = {
+    "DATABASE_URL": PRODUCTION["DATABASE_URL"],
+    "REDIS_URL": PRODUCTION["REDIS_URL"],
+}
+# The answer of a settings module that could be read; nothing is connected to.
+SHOW = "from django.conf import settings; print(repr({}))"
+
+
+def run(environ: Mapping[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+    command = command or ("check",)
+    base = {"PATH": os.environ["PATH"], "NEOAPEX_HOME": "/nonexistent/neoapex", "PYTHONWARNINGS": "error"}
+    return subprocess.run(
+        [sys.executable, "manage.py", *command],
+        cwd=ROOT, env=base | dict(environ), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def value_of(expression: str, environ: Mapping[str, str]) -> str:
+    done = run(environ, "shell", "--no-imports", "-v", "0", "-c", SHOW.format(expression))
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], name: str) -> None:
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert name in done.stderr
+    assert "hidden" not in done.stderr
+
+
+def test_a_whole_production_environment_passes_the_deployment_checks() -> None:
+    done = run(PRODUCTION, "check", "--deploy", "--fail-level", "WARNING")
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout
+
+
+@pytest.mark.parametrize("name", [name for name in PRODUCTION if name != "NEOAPEX_ENV"])
+def test_production_does_not_start_without(name: str) -> None:
+    assert_refused(run({key: value for key, value in PRODUCTION.items() if key != name}), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NEOAPEX_ENV", "prod"),
+        ("NEOAPEX_PUBLIC_URL", "http://studio.example.com"),
+        ("NEOAPEX_FAL_QUEUE_URL", "http://127.0.0.1:9000"),
+        ("NEOAPEX_FAL_JWKS_URL", "http://127.0.0.1:9000/jwks"),
+        ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "mysql://studio:hidden@127.0.0.1/x"),
+        ("DATABASE_URL", "postgres://studio:hidden@127.0.0.1:port/x"),
+        ("REDIS_URL", "127.0.0.1:6379"),
+        ("EMAIL_URL", "carrier-pigeon://hidden"),
+        ("FAL_KEY_FILE", "/nonexistent/hidden-key"),
+        ("NEOAPEX_MONTHLY_BUDGET", "ten"),
+        ("NEOAPEX_FAL_SLOTS", "0"),
+        ("NEOAPEX_WEB_THREADS", "many"),
+        ("NEOAPEX_SIGNUP", "maybe"),
+    ],
+)
+def test_production_does_not_start_with_a_wrong(name: str, value: str) -> None:
+    without = {key: text for key, text in PRODUCTION.items() if f"{key}_FILE" != name}
+    assert_refused(run(without | {name: value}), name)
+
+
+def test_production_is_closed_where_embedded_is_open(tmp_path: Path) -> None:
+    told = value_of(
+        "[settings.NEOAPEX_SIGNUP, settings.SESSION_COOKIE_SECURE, settings.CSRF_COOKIE_SECURE, settings.DEBUG,"
+        " 'sesame.backends.ModelBackend' in settings.AUTHENTICATION_BACKENDS, settings.ACCOUNT_EMAIL_VERIFICATION,"
+        " __import__('django.urls').urls.get_resolver().reverse_dict.getlist('welcome')]",
+        PRODUCTION,
+    )
+    assert told == "[False, True, True, False, False, 'mandatory', []]"
+
+
+def test_demo_accounts_are_not_made_in_production() -> None:
+    done = run(PRODUCTION, "seed_demo", "--print-links")
+    assert done.returncode != 0
+    assert "embedded mode only" in done.stderr
+
+
+def test_secrets_may_come_from_files(tmp_path: Path) -> None:
+    secrets = {"FAL_KEY": "id:from a file", "SECRET_KEY": "$" + "x" * 60, "DATABASE_URL": "postgres://a:b@db/c"}
+    given = {key: value for key, value in PRODUCTION.items() if key not in secrets}
+    for name, value in secrets.items():
+        (tmp_path / name).write_text(f"{value}\n")
+        given[f"{name}_FILE"] = str(tmp_path / name)
+    told = value_of("[settings.FAL_KEY, settings.SECRET_KEY, settings.DATABASES['default']['HOST']]", given)
+    assert told == repr(["id:from a file", "$" + "x" * 60, "db"])
+
+
+@pytest.mark.parametrize("url", ["http://192.0.2.1:8000", "http://studio.example.com", "ftp://127.0.0.1", "127.0.0.1"])
+def test_embedded_mode_takes_http_on_this_machine_only(url: str) -> None:
+    assert_refused(run({**EMBEDDED, "NEOAPEX_PUBLIC_URL": url}), "NEOAPEX_PUBLIC_URL")
+
+
+def test_no_two_embedded_processes_share_a_key_that_a_stranger_could_know() -> None:
+    first, second = (value_of("settings.SECRET_KEY", EMBEDDED) for _ in range(2))
+    assert first != second
+    assert len(first) > 50
+
+
+def test_a_command_without_a_studio_says_how_to_start_one() -> None:
+    done = run({})
+    assert_refused(done, "DATABASE_URL")
+    assert "make studio" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "micros"), [("0", 0), ("10", 10_000_000), ("10.5", 10_500_000), ("0.000001", 1), (" 7.25 ", 7_250_000)]
+)
+def test_dollars_are_read_exactly(monkeypatch: pytest.MonkeyPatch, value: str, micros: int) -> None:
+    monkeypatch.setenv("NEOAPEX_MONTHLY_BUDGET", value)
+    assert environment.dollars_as_micros("NEOAPEX_MONTHLY_BUDGET", "1") == micros
+
+
+@pytest.mark.parametrize("value", ["-1", "1e3", "1,5", "1.0000001", "٣", "NaN", ".5", "1 0", "9" * 10])
+def test_what_is_no_amount_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("NEOAPEX_MONTHLY_BUDGET", value)
+    with pytest.raises(ImproperlyConfigured, match="NEOAPEX_MONTHLY_BUDGET"):
+        environment.dollars_as_micros("NEOAPEX_MONTHLY_BUDGET", "1")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["https://", "https://u:p@host", "https://host?x=1", "https://host#x", "https://[::1", "https://host:99999", "x", "//host"],
+)
+def test_what_is_no_base_url_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("NEOAPEX_PUBLIC_URL", value)
+    with pytest.raises(ImproperlyConfigured, match="NEOAPEX_PUBLIC_URL"):
+        environment.url("NEOAPEX_PUBLIC_URL", "", embedded=True)
+
+
+def test_a_base_url_loses_its_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEOAPEX_PUBLIC_URL", "https://host/")
+    assert environment.url("NEOAPEX_PUBLIC_URL", "", embedded=False) == "https://host"
+
+
+# --- .env.example ----------------------------------------------------------------------------------------------------
+
+READING = re.compile(r"""\b(?:read\.)?(?:text|url|whole_number|one_of|switch|names|dollars_as_micros|redis_url)\(\s*"([A-Z_]+)\"""")
+LISTED = re.compile(r"^#? ?([A-Z][A-Z0-9_]+)=", re.MULTILINE)
+RECORD = """
+import json, sys
+from neoapex import environment
+seen, text = [], environment.text
+def recorded(name, *rest, **more):
+    seen.append(name)
+    return text(name, *rest, **more)
+environment.text = recorded
+from neoapex import settings
+json.dump(seen, sys.stdout)
+"""
+
+
+def variables_read() -> set[str]:
+    """By running the settings, and by their text for what only one mode reads."""
+    done = subprocess.run(
+        [sys.executable, "-c", RECORD], cwd=ROOT, env={"PATH": os.environ["PATH"], **PRODUCTION},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    ran = set(re.findall(r'"([A-Z_]+)"', done.stdout))
+    written = set(READING.findall((ROOT / "neoapex" / "settings.py").read_text()))
+    assert ran <= written, "the settings read what this test does not see"
+    return ran | written
+
+
+def test_the_example_lists_what_the_settings_read_and_nothing_else() -> None:
+    example = (ROOT / ".env.example").read_text()
+    assert set(LISTED.findall(example)) == variables_read()
+
+
+def test_every_variable_of_the_example_is_explained() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    for before, line in zip(["", *lines], lines, strict=False):
+        if LISTED.match(line):
+            assert before.startswith("# "), line
+            assert not LISTED.match(before), f"{line} shares the line above with another"
+
+
+def test_the_example_holds_no_secret_and_starts_nothing_by_itself() -> None:
+    example = (ROOT / ".env.example").read_text()
+    for name in ("SECRET_KEY", "FAL_KEY"):
+        assert re.search(rf"^{name}=$", example, re.MULTILINE)

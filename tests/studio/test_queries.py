@@ -1,0 +1,218 @@
+"""What pages read: only one's own, all of it and once, in as many queries for fifty songs as for one."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from studio import generations, queries
+from studio.errors import NotFound
+from studio.models import Event, Generation, User
+from studio.states import GenerationState as State
+from tests.studio.people import aged, asked_for, finished_song, put, submitted
+
+PAGE = 20
+
+
+@pytest.fixture(autouse=True)
+def room(settings: Settings) -> None:
+    settings.NEOAPEX_USER_WAITING = settings.NEOAPEX_FAL_SLOTS = settings.NEOAPEX_USER_SLOTS = 100
+
+
+def ids(page: queries.FeedPage) -> list[UUID]:
+    return [card.generation.pk for card in page.cards]
+
+
+# --- Paging -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7, 25])
+def test_pages_hold_everything_once_newest_first(ada: User, limit: int) -> None:
+    now = timezone.now()
+    for number in range(13):
+        # Three of each moment, so that a page often ends between two of the same.
+        put(asked_for(ada), State.QUEUED, created_at=now - timedelta(seconds=number // 3))
+    seen: list[UUID] = []
+    cursor = None
+    for _ in range(14):
+        page = queries.feed(ada, before=cursor, limit=limit)
+        seen += ids(page)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert len(seen) == len(set(seen)) == 13
+    assert seen == list(Generation.objects.order_by("-created_at", "-pk").values_list("pk", flat=True))
+
+
+def test_a_song_that_comes_between_two_pages_moves_nothing(ada: User) -> None:
+    songs = [aged(asked_for(ada), created_at=100 - number) for number in range(6)]
+    first = queries.feed(ada, limit=3)
+    asked_for(ada)
+    second = queries.feed(ada, before=first.next_cursor, limit=3)
+    assert ids(first) + ids(second) == [generation.pk for generation in reversed(songs)]
+    assert second.next_cursor is None
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "~",
+        "rubbish",
+        "2026-11-20T10:00:00+00:00",
+        f"2026-11-20T10:00:00+00:00~{'x' * 36}",
+        f"yesterday~{uuid4()}",
+        f"0001-01-01T00:00:00+14:00~{uuid4()}",
+        f"9999-12-31T23:59:59-14:00~{uuid4()}",
+        f"\0~{uuid4()}",
+    ],
+)
+def test_a_bad_cursor_is_the_start(ada: User, cursor: str) -> None:
+    generation = asked_for(ada)
+    assert ids(queries.feed(ada, before=cursor)) == [generation.pk]
+
+
+def test_a_cursor_survives_the_plus_that_an_address_turns_into_a_blank(ada: User) -> None:
+    songs = [aged(asked_for(ada), created_at=100 - number) for number in range(2)]
+    cursor = queries.feed(ada, limit=1).next_cursor
+    assert cursor is not None
+    assert ids(queries.feed(ada, before=cursor.replace("+", " "))) == [songs[0].pk]
+
+
+def test_a_cursor_without_a_zone_is_read_without_a_warning(ada: User) -> None:
+    generation = asked_for(ada)
+    tomorrow = (timezone.now() + timedelta(days=1)).replace(tzinfo=None).isoformat()
+    assert ids(queries.feed(ada, before=f"{tomorrow}~{uuid4()}")) == [generation.pk]
+
+
+def test_a_state_narrows_the_feed(ada: User) -> None:
+    asked_for(ada)
+    failed = put(asked_for(ada), State.FAILED)
+    assert ids(queries.feed(ada, state=State.FAILED)) == [failed.pk]
+
+
+# --- Whose ------------------------------------------------------------------------------------------------------------
+
+
+def test_other_peoples_songs_are_not_there(ada: User, bo: User) -> None:
+    theirs = asked_for(bo)
+    assert ids(queries.feed(ada)) == []
+    assert queries.unfinished_count(ada) == 0
+    for wanted in (theirs.pk, uuid4()):
+        with pytest.raises(NotFound):
+            queries.card(ada, wanted)
+        with pytest.raises(NotFound):
+            generations.own(ada, wanted)
+
+
+# --- Queries ----------------------------------------------------------------------------------------------------------
+
+
+def make_mixture(user: User, count: int) -> None:
+    for number in range(count):
+        match number % 4:
+            case 0:
+                finished_song(user, songs=2)
+            case 1:
+                submitted(user)
+            case 2:
+                put(asked_for(user), State.FAILED)
+            case _:
+                put(asked_for(user), State.CANCELLED)
+    for _ in range(count):
+        asked_for(user)
+
+
+@pytest.mark.parametrize("count", [4, 20])
+def test_a_page_takes_four_queries_however_many_songs_it_shows(
+    ada: User, count: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    make_mixture(ada, count)
+    with django_assert_num_queries(4):
+        page = queries.feed(ada, limit=count * 2)
+        for card in page.cards:
+            _ = (card.title, card.sentence, card.phase, card.can_cancel, card.released, card.reproducible, card.tracks)
+    assert len(page.cards) == count * 2
+
+
+def test_one_card_takes_as_many_queries_as_a_page(ada: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    make_mixture(ada, 8)
+    waiting = Generation.objects.waiting().latest("created_at")
+    with django_assert_num_queries(4):
+        assert queries.card(ada, waiting.pk).position
+
+
+# --- What a card says -------------------------------------------------------------------------------------------------
+
+
+def test_waiting_songs_know_their_place_in_their_own_line(ada: User, bo: User) -> None:
+    asked_for(bo)
+    line = [aged(asked_for(ada), created_at=100 - number) for number in range(3)]
+    positions = {card.generation.pk: card.position for card in queries.feed(ada).cards}
+    assert positions == {generation.pk: place for place, generation in enumerate(line, start=1)}
+
+
+@pytest.mark.parametrize(
+    ("state", "fields", "says"),
+    [
+        (State.QUEUED, {}, "Waiting for a free place at fal."),
+        (State.QUEUED, {"attempts": 1, "run_at": timezone.now() + timedelta(hours=1)}, "fal was busy"),
+        (State.SUBMITTED, {}, "Sending it to fal."),
+        (State.SUBMITTED, {"started_at": timezone.now(), "queue_position": 3}, "fal has it; 3 are before it."),
+        (State.SUBMITTED, {"started_at": timezone.now(), "queue_position": 0}, "fal has it and will start it soon."),
+        (State.RUNNING, {}, "Sonauto is making the song."),
+        (State.RUNNING, {"cancel_requested_at": timezone.now()}, "We asked fal to stop it."),
+        (State.LOST, {"reason_message": "No answer."}, "No answer."),
+        (State.INGESTING, {}, "The song is done; we are saving it."),
+        (State.READY, {}, "Ready."),
+        (State.FAILED, {"reason_message": "Because."}, "Because."),
+        (State.FAILED, {}, "It ended without a song."),
+    ],
+)
+def test_a_card_says_in_one_sentence_where_its_song_is(
+    ada: User, state: State, fields: dict[str, Any], says: str
+) -> None:
+    card = queries.card(ada, put(asked_for(ada), state, **fields).pk)
+    assert card.sentence.startswith(says)
+    assert card.phase == queries.PHASES[state]
+
+
+def test_every_state_has_a_phase() -> None:
+    assert set(queries.PHASES) == set(State)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reproducible"),
+    [
+        ({}, False),
+        ({"tags": ["pop"]}, False),
+        ({"prompt": None, "tags": ["pop"], "lyrics": ""}, True),
+        ({"prompt": None, "tags": ["pop"], "lyrics": "la"}, True),
+        ({"lyrics": "la"}, False),
+    ],
+)
+def test_only_tags_with_lyrics_make_the_same_song_again(
+    ada: User, inputs: dict[str, object], reproducible: bool
+) -> None:
+    assert queries.card(ada, asked_for(ada, **inputs).pk).reproducible is reproducible
+
+
+def test_the_usual_time_is_the_middle_half_of_the_last_songs(ada: User) -> None:
+    now = timezone.now()
+    for number, seconds in enumerate((10, 60, 80, 100, 500)):
+        finished = now - timedelta(minutes=number)
+        put(asked_for(ada), State.READY, finished_at=finished, submit_started_at=finished - timedelta(seconds=seconds))
+        if number == 1:
+            assert queries.usual_seconds() is None, "two are too few to tell"
+    low, high = queries.usual_seconds() or (0, 0)
+    assert 10 < low < 80 < high < 500
+
+
+def test_a_timeline_is_in_the_order_of_its_events(ada: User) -> None:
+    generation = submitted(ada)
+    events = queries.timeline(generation)
+    assert [event.pk for event in events] == sorted(Event.objects.values_list("pk", flat=True))
+    assert [event.name for event in events] == ["job_queued", "job_progress", "job_started"]
