@@ -3,6 +3,7 @@
 import os
 
 from celery import Celery
+from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "neoapex.settings")
 
@@ -11,3 +12,8 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 # Threads of the web process ring too, so it must be the app of every thread and not only of the one that imported it.
 app.set_default()
+
+
+@setup_logging.connect
+def _keep_our_logging(**_: object) -> None:
+    """That this is connected keeps Celery from setting the root logger's level, which would hide our own lines."""

@@ -51,7 +51,8 @@ def body_of(request: HttpRequest) -> tuple[str, dict[str, Any]]:
     endpoint = body.pop("endpoint", "text-to-music")
     if not isinstance(endpoint, str):
         hint = "Give it as text, or leave it out."
-        raise InvalidInput([Problem("invalid_endpoint", "The endpoint is a name, like text-to-music.", hint, "endpoint")])
+        message = "The endpoint is a name, like text-to-music."
+        raise InvalidInput([Problem("invalid_endpoint", message, hint, "endpoint")])
     return endpoint, body
 
 

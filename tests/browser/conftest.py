@@ -62,6 +62,7 @@ class Visit:
         self._chromium = chromium
         self._studio = studio
         self.complaints: list[str] = []
+        self._listening = True
 
     @contextmanager
     def context(self, *, logged_in: bool = True, **options: object) -> Iterator[BrowserContext]:
@@ -73,13 +74,18 @@ class Visit:
             page.goto(self._studio.login_link())
             page.close()
         yield context
+        # What is cut off by closing the window is nobody's fault.
+        self._listening = False
         context.close()
+        self._listening = True
 
     def _listen(self, page: Page) -> None:
-        page.on("pageerror", lambda error: self.complaints.append(f"{error.name}: {error.message}"))
-        page.on(
-            "console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None
-        )
+        page.on("pageerror", lambda error: self._note("error", f"{error.name}: {error.message}"))
+        page.on("console", lambda said: self._note(said.type, said.text))
+
+    def _note(self, kind: str, text: str) -> None:
+        if self._listening and kind in ("error", "warning"):
+            self.complaints.append(text)
 
 
 @pytest.fixture

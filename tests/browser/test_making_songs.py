@@ -210,6 +210,7 @@ def test_a_song_appears_in_every_tab_with_one_stream_for_all(visit: Visit, studi
         )
 
 
+@pytest.mark.slow
 def test_without_a_stream_the_page_says_so_and_looks_by_itself(visit: Visit) -> None:
     with visit.context() as context:
         context.route("**/api/events", lambda route: route.abort())

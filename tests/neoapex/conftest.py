@@ -23,8 +23,8 @@ __all__ = ["django_db_setup"]
 
 @pytest.fixture(autouse=True)
 def silent_doorbells(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doorbell, "ring", lambda task, **ids: None)
-    monkeypatch.setattr(doorbell, "ring_soon", lambda task: None)
+    monkeypatch.setattr(doorbell, "ring", lambda *_, **__: None)
+    monkeypatch.setattr(doorbell, "ring_soon", lambda _: None)
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,9 @@ def token_client() -> Callable[[User], Client]:
 
     def make(person: User) -> Client:
         raw = tokens.create(person, "test")[1]
-        return Client(enforce_csrf_checks=True, raise_request_exception=False, headers={"Authorization": f"Bearer {raw}"})
+        return Client(
+            enforce_csrf_checks=True, raise_request_exception=False, headers={"Authorization": f"Bearer {raw}"}
+        )
 
     return make
 

@@ -94,7 +94,7 @@ async def listening(**options: Any) -> AsyncIterator[Listener]:
     running = asyncio.create_task(events.stream(listener.scope, listener.receive, listener.send))
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while listener.status is None and not running.done():
+            while listener.status is None and not running.done():  # noqa: ASYNC110 - either of two may come first
                 await asyncio.sleep(0.01)
         if listener.status == 200 and listener.stuck.is_set():
             await listener.until(": open")

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger import operations as ledger
+from ledger.errors import LedgerBusy
 from ledger.models import Quota
 from studio.models import IdempotencyKey, User
 from tests.neoapex.shapes import assert_structured
@@ -148,11 +149,15 @@ def test_ten_megabytes_are_too_large_for_every_address(program: Client, path: st
 
 
 def test_an_uploaded_file_is_too_large_before_it_reaches_the_disk(stranger: Client, db: None) -> None:
-    answer = stranger.generic("POST", "/accounts/login/", b"x" * 300_000, content_type="multipart/form-data; boundary=x")
+    answer = stranger.generic(
+        "POST", "/accounts/login/", b"x" * 300_000, content_type="multipart/form-data; boundary=x"
+    )
     assert_refused(answer, 413, "too_large")
 
 
-@pytest.mark.parametrize("text", ["🎹🌧️ 夜のピアノ", "مرحبا بالعالم \u202eabc", "a\u0301 e\u0301", "<script>alert(1)</script>"])
+@pytest.mark.parametrize(
+    "text", ["🎹🌧️ 夜のピアノ", "مرحبا بالعالم \u202eabc", "a\u0301 e\u0301", "<script>alert(1)</script>"]
+)
 def test_emoji_and_right_to_left_text_come_back_as_they_went(program: Client, text: str) -> None:
     answer = post(program, {"prompt": text})
     assert answer.status_code == 201
@@ -199,7 +204,7 @@ def test_more_waiting_songs_than_allowed_say_when_to_come_again(program: Client,
 
 def test_a_busy_ledger_says_when_to_come_again(program: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def busy(**_: object) -> None:
-        raise ledger.LedgerBusy
+        raise LedgerBusy
 
     monkeypatch.setattr(ledger, "hold", busy)
     assert_refused(post(program, GOOD), 503, "ledger_busy")
@@ -243,7 +248,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=8,
 )
-NAMES = st.sampled_from(["prompt", "tags", "lyrics", "seed", "num_songs", "bpm", "vibe_strength", "endpoint", "output_format"])
+NAMES = st.sampled_from(
+    ["prompt", "tags", "lyrics", "seed", "num_songs", "bpm", "vibe_strength", "endpoint", "output_format"]
+)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

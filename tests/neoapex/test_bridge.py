@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 
 from neoapex import bridge
 from neoapex.bridge import Pages
@@ -29,6 +30,10 @@ class Caller:
         self.reads = asyncio.Event()
         self.reads.set()
         self.gone = asyncio.Event()
+        self._reading = asyncio.Event()
+
+    async def has_begun_to_read(self) -> None:
+        await self._reading.wait()
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -48,6 +53,8 @@ class Caller:
     async def send(self, message: Any) -> None:
         await self.reads.wait()
         self.sent.append(message)
+        if len(self.sent) > 1:
+            self._reading.set()
 
     @property
     def status(self) -> int:
@@ -73,7 +80,7 @@ def echo(seen: Seen) -> Callable[..., Iterable[bytes]]:
     return application
 
 
-def answering(response: HttpResponse | StreamingHttpResponse) -> Callable[..., Iterable[bytes]]:
+def answering(response: HttpResponseBase) -> Callable[..., Iterable[bytes]]:
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         start_response("200 OK", list(response.items()))
         return response
@@ -216,8 +223,7 @@ def test_who_stops_reading_keeps_no_thread() -> None:
         running = []
         for reader in readers:
             running.append(asyncio.create_task(pages(reader.scope, reader.receive, reader.send)))
-            while len(reader.sent) < 2:
-                await asyncio.sleep(0.001)
+            await reader.has_begun_to_read()
             reader.reads.clear()
         other = Caller()
         await pages(other.scope, other.receive, other.send)
@@ -238,11 +244,8 @@ def test_who_reads_nothing_for_long_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
     async def scenario() -> None:
         reader = Caller()
-        running = asyncio.create_task(
-            Pages(answering(download(blocks)), 1)(reader.scope, reader.receive, reader.send)
-        )
-        while len(reader.sent) < 2:
-            await asyncio.sleep(0.001)
+        running = asyncio.create_task(Pages(answering(download(blocks)), 1)(reader.scope, reader.receive, reader.send))
+        await reader.has_begun_to_read()
         reader.reads.clear()
         await running
         assert not reader.ended

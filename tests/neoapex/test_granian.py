@@ -12,11 +12,13 @@ import httpx
 import psycopg
 import pytest
 import redis
+from playwright.sync_api import Page, sync_playwright
 
 from tests.journeys.stack import RunningStudio, running_studio, wait_for
 from tests.neoapex.shapes import assert_structured
 
 pytestmark = pytest.mark.slow
+CHROMIUM = Path("/usr/bin/chromium")
 MORE_THAN_THREADS = 14
 CONTENT_TYPE = {"Content-Type": "application/json"}
 MASTER_BYTES = 20_000_000
@@ -190,6 +192,29 @@ def test_a_range_of_a_track_comes_and_head_says_how_large_it_is(demo: httpx.Clie
     assert (whole.status_code, whole.headers["Content-Length"]) == (200, str(MASTER_BYTES))
     assert len(demo.get(path).content) == MASTER_BYTES
     assert_structured(demo.get(path, headers={"Range": f"bytes={MASTER_BYTES}-"}), 416, "range_not_satisfiable")
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no browser at {CHROMIUM}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM))
+        yield browser.new_page()
+        browser.close()
+
+
+def test_the_docs_work_in_a_browser_without_a_foreign_host(page: Page, studio: RunningStudio) -> None:
+    troubles: list[str] = []
+    foreign: list[str] = []
+    page.on("console", lambda told: troubles.append(told.text) if told.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("request", lambda asked: None if asked.url.startswith((studio.url, "data:")) else foreign.append(asked.url))
+    page.goto(f"{studio.url}/api/docs")
+    page.click("text=Make Quote")
+    page.wait_for_selector("text=Try it out")
+    assert troubles == []
+    assert foreign == []
 
 
 # --- Streams ---------------------------------------------------------------------------------------------------------

@@ -1,11 +1,11 @@
 """Who may come in: sessions, personal tokens, login links, and what strangers can find out."""
 
 import re
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from django.core import mail
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -48,8 +48,8 @@ def test_a_token_is_kept_as_a_hash_and_notes_its_use(stranger: Client, ada: User
 
 @pytest.mark.parametrize(
     "value",
-    ["", "Bearer", "Bearer ", "Bearer x", "Bearer nxa_", "Bearer nxa_\xff\xfe", "Bearer nxa_" + "a" * 5000, "Token {raw}",
-     "Basic {raw}", "{raw}", "Bearer  {raw}x", "Bearer {raw}\0", "Bearer {half}"],
+    ["", "Bearer", "Bearer ", "Bearer x", "Bearer nxa_", "Bearer nxa_\xff\xfe", "Bearer nxa_" + "a" * 5000,
+     "Token {raw}", "Basic {raw}", "{raw}", "Bearer  {raw}x", "Bearer {raw}\0", "Bearer {half}"],
     ids=lambda value: repr(value)[:20],
 )  # fmt: skip
 def test_rubbish_in_place_of_a_token_lets_nobody_in(stranger: Client, ada: User, value: str) -> None:
@@ -70,9 +70,7 @@ def test_a_token_is_for_programs_and_opens_no_page(program: Client) -> None:
     assert answer.headers["Location"].startswith("/accounts/login/")
 
 
-def test_a_deactivated_person_is_out_at_once(
-    stranger: Client, browser: Client, ada: User
-) -> None:
+def test_a_deactivated_person_is_out_at_once(stranger: Client, browser: Client, ada: User) -> None:
     _token, raw = tokens.create(ada, "laptop")
     assert browser.get("/").status_code == 200
     User.objects.filter(pk=ada.pk).update(is_active=False)
@@ -87,7 +85,9 @@ def test_a_changed_password_ends_every_session(browser: Client, ada: User) -> No
     assert_structured(browser.get(BALANCE), 401)
 
 
-@pytest.mark.parametrize("key", ["x", "a" * 32, "a" * 5000, '"\\000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"', "' OR 1=1 --------"])
+@pytest.mark.parametrize(
+    "key", ["x", "a" * 32, "a" * 5000, '"\\000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"', "' OR 1=1 --------"]
+)
 def test_a_made_up_session_is_no_session_and_no_server_error(stranger: Client, db: None, key: str) -> None:
     answer = stranger.get(BALANCE, headers={"Cookie": f"neoapex_session={key}"})
     assert_structured(answer, 401)
@@ -138,11 +138,11 @@ def with_password(ada: User) -> User:
     return ada
 
 
-def login(email: str, password: str, client: Client | None = None) -> HttpResponse:
+def login(email: str, password: str, client: Client | None = None) -> Any:
     return (client or Client()).post("/accounts/login/", {"login": email, "password": password})
 
 
-def told(answer: HttpResponse) -> str:
+def told(answer: Any) -> str:
     """The page without what differs from one request to the next, and without what was typed."""
     text = re.sub(r'(value|nonce|content)="[^"]*"', "", answer.content.decode())
     return re.sub(r"[\w.]+@example\.com", "", text)
@@ -197,7 +197,9 @@ def test_a_password_reset_tells_nobody_who_has_an_account(with_password: User) -
 
 
 def test_a_reset_link_is_not_bent_to_another_host(with_password: User) -> None:
-    answer = Client().post("/accounts/password/reset/", {"email": with_password.email}, headers={"Host": "evil.example"})
+    answer = Client().post(
+        "/accounts/password/reset/", {"email": with_password.email}, headers={"Host": "evil.example"}
+    )
     assert_structured(answer, 400)
     assert mail.outbox == []
 
@@ -206,7 +208,8 @@ def test_signing_up_twice_tells_nobody_who_has_an_account(with_password: User, s
     settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
     typed = {"password1": "Upright-piano-7", "password2": "Upright-piano-7"}
     answers = [
-        Client().post("/accounts/signup/", typed | {"email": email}) for email in (with_password.email, "zoe@example.com")
+        Client().post("/accounts/signup/", typed | {"email": email})
+        for email in (with_password.email, "zoe@example.com")
     ]
     assert {(answer.status_code, answer.headers.get("Location")) for answer in answers} == {
         (302, reverse("account_email_verification_sent"))
@@ -232,7 +235,7 @@ def test_the_login_renews_the_session(with_password: User) -> None:
     planted = client.session
     planted["seen"] = True
     planted.save()
-    client.cookies["neoapex_session"] = planted.session_key
+    client.cookies["neoapex_session"] = str(planted.session_key)
     assert login(with_password.email, PASSWORD, client).status_code == 302
     assert client.cookies["neoapex_session"].value != planted.session_key
 

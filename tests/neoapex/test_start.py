@@ -98,6 +98,8 @@ def test_production_is_closed_where_embedded_is_open(tmp_path: Path) -> None:
         PRODUCTION,
     )
     assert told == "[False, True, True, False, False, 'mandatory', []]"
+    routes = "len(__import__('django.urls').urls.get_resolver().reverse_dict.getlist('welcome'))"
+    assert value_of(routes, EMBEDDED) == "1"
 
 
 def test_demo_accounts_are_not_made_in_production() -> None:
@@ -150,7 +152,16 @@ def test_what_is_no_amount_is_refused(monkeypatch: pytest.MonkeyPatch, value: st
 
 @pytest.mark.parametrize(
     "value",
-    ["https://", "https://u:p@host", "https://host?x=1", "https://host#x", "https://[::1", "https://host:99999", "x", "//host"],
+    [
+        "https://",
+        "https://u:p@host",
+        "https://host?x=1",
+        "https://host#x",
+        "https://[::1",
+        "https://host:99999",
+        "x",
+        "//host",
+    ],
 )
 def test_what_is_no_base_url_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("NEOAPEX_PUBLIC_URL", value)
@@ -165,7 +176,9 @@ def test_a_base_url_loses_its_slash(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # --- .env.example ----------------------------------------------------------------------------------------------------
 
-READING = re.compile(r"""\b(?:read\.)?(?:text|url|whole_number|one_of|switch|names|dollars_as_micros|redis_url)\(\s*"([A-Z_]+)\"""")
+READING = re.compile(
+    r"""\b(?:read\.)?(?:text|url|whole_number|one_of|switch|names|dollars_as_micros|redis_url)\(\s*"([A-Z_]+)\""""
+)
 LISTED = re.compile(r"^#? ?([A-Z][A-Z0-9_]+)=", re.MULTILINE)
 RECORD = """
 import json, sys

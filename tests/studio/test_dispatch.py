@@ -114,7 +114,8 @@ def test_people_take_turns_while_their_lines_last(settings: Settings, db: None) 
     people = [person(name) for name in ("ann", "ben", "cyd")]
     for user, songs in zip(people, (6, 3, 3), strict=True):
         for place in range(songs):
-            aged(asked_for(user), created_at=100 - place)
+            # Whoever has the longest line has waited longest, too, and still has to take turns.
+            aged(asked_for(user), created_at=songs * 1000 - place)
     served = []
     for second in range(9):
         generation = dispatch.claim_next()
@@ -128,9 +129,17 @@ def test_people_take_turns_while_their_lines_last(settings: Settings, db: None) 
 
 def test_whoever_has_fewer_at_fal_comes_before_whoever_waited_longer(ada: User, bo: User, settings: Settings) -> None:
     settings.NEOAPEX_FAL_SLOTS, settings.NEOAPEX_USER_SLOTS = 4, 3
-    submitted(ada)
+    aged(submitted(ada), submit_started_at=3600, created_at=3700)
+    aged(put(submitted(bo), State.READY), submit_started_at=5, created_at=10)
     aged(asked_for(ada), created_at=3600)
     wanted = asked_for(bo)
+    assert dispatch.claim_next() == wanted
+
+
+def test_of_two_who_were_never_served_the_first_to_ask_comes_first(ada: User, bo: User) -> None:
+    assert ada.pk < bo.pk
+    asked_for(ada)
+    wanted = aged(asked_for(bo), created_at=5)
     assert dispatch.claim_next() == wanted
 
 

@@ -149,11 +149,16 @@ def test_a_quote_names_the_price_and_what_is_missing_and_writes_nothing(browser:
     assert Generation.objects.count() == 0
 
 
-def test_a_quote_puts_what_is_wrong_at_its_field_but_blames_no_empty_one(browser: Client) -> None:
-    html = browser.post("/quote/", FORM | {"prompt": "", "bpm": "900"}, headers=HTMX).content.decode()
+def test_a_quote_puts_what_is_wrong_at_its_field_and_at_the_button(browser: Client) -> None:
+    html = browser.post("/quote/", FORM | {"bpm": "900"}, headers=HTMX).content.decode()
     assert re.search(r'id="error-bpm" class="field-error" hx-swap-oob="true"><p>', html)
-    assert re.search(r'id="error-prompt" class="field-error" hx-swap-oob="true"></div>', html)
     assert "20 to 300" in html.partition("</ul>")[0]
+
+
+def test_a_quote_blames_no_field_that_nobody_has_come_to_yet(browser: Client) -> None:
+    html = browser.post("/quote/", FORM | {"prompt": ""}, headers=HTMX).content.decode()
+    assert "A song needs something to start from." in html.partition("</ul>")[0]
+    assert 'id="error-prompt" class="field-error" hx-swap-oob="true"></div>' in html
 
 
 def test_a_quote_without_reasons_leaves_the_button_on(browser: Client) -> None:

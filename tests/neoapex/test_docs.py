@@ -1,0 +1,45 @@
+"""The API's own description: complete, and open to who has no token yet."""
+
+import json
+from typing import Any
+
+from django.test import Client
+
+from neoapex.api import api
+from studio import tokens
+from studio.models import User
+from tests.neoapex.addresses import operations
+
+
+def described(client: Client) -> dict[str, Any]:
+    answer = client.get("/api/openapi.json")
+    assert answer.status_code == 200
+    schema: dict[str, Any] = answer.json()
+    return schema
+
+
+def test_the_description_is_for_everybody_and_names_every_call(stranger: Client, db: None) -> None:
+    """A program's author reads it before there is a token; it tells nothing of anybody."""
+    schema = described(stranger)
+    assert schema["openapi"].startswith("3.1")
+    for path in (
+        "/api/quotes", "/api/generations", "/api/generations/{generation_id}",
+        "/api/generations/{generation_id}/cancel",
+        "/api/tracks/{track_id}/preview", "/api/tracks/{track_id}/peaks", "/api/tracks/{track_id}/master", "/api/tags",
+        "/api/credits/balance", "/api/ledger/entries",
+    ):  # fmt: skip
+        assert path in schema["paths"]
+
+
+def test_every_call_has_a_name_of_its_own_a_summary_and_an_owner(stranger: Client, db: None) -> None:
+    calls = [call for methods in described(stranger)["paths"].values() for call in methods.values()]
+    names = [call["operationId"] for call in calls]
+    assert len(set(names)) == len(names) == len(operations())
+    assert all(call["summary"] for call in calls)
+    assert all(call["security"] for call in calls)
+
+
+def test_the_description_needs_no_person_s_data(stranger: Client, ada: User) -> None:
+    tokens.create(ada, "x")
+    assert ada.email not in json.dumps(api.get_openapi_schema())
+    assert ada.email not in stranger.get("/api/docs").content.decode()
