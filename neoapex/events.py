@@ -108,7 +108,7 @@ class Hub:
             client.pubsub() as subscription,
         ):
             await subscription.psubscribe(live.channel_pattern())
-            await subscription.subscribe(live.BYE_CHANNEL)
+            await subscription.subscribe(live.bye_channel())
             while not self.closing:
                 message = await subscription.get_message(timeout=30)
                 if message is None:

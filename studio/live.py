@@ -12,7 +12,6 @@ from studio.models import Event
 
 logger = logging.getLogger("studio.events")
 
-BYE_CHANNEL = "neoapex:bye"
 WATCH_SECONDS = 40
 REPLAY_LIMIT = 200
 
@@ -24,19 +23,27 @@ def connection() -> "redis.Redis":
     )
 
 
-CHANNEL = "neoapex:events:"
+def _prefix() -> str:
+    # Redis keeps the channels of all its databases together: without the number, two studios on one server would hear
+    # each other, and person 1 of the one is not person 1 of the other.
+    return f"neoapex:{connection().connection_pool.connection_kwargs.get('db') or 0}:"
 
 
 def channel(person_id: int) -> str:
-    return f"{CHANNEL}{person_id}"
+    return f"{_prefix()}events:{person_id}"
 
 
 def channel_pattern() -> str:
-    return f"{CHANNEL}*"
+    return f"{_prefix()}events:*"
+
+
+def bye_channel() -> str:
+    """Whoever publishes here ends the event streams of the studio, before its web server stops."""
+    return f"{_prefix()}bye"
 
 
 def person_of_channel(name: str) -> int:
-    return int(name.removeprefix(CHANNEL))
+    return int(name.rpartition(":")[2])
 
 
 def message(event: Event) -> str:

@@ -89,7 +89,6 @@ class Generation(models.Model):
 
     cost_micros = models.BigIntegerField()
     charged_micros = models.BigIntegerField(null=True)
-    billable_units = models.DecimalField(max_digits=12, decimal_places=4, null=True)
 
     request_id = models.CharField(max_length=100, null=True, unique=True)
     reason_code = models.CharField(max_length=60, blank=True, default="")
@@ -121,6 +120,8 @@ class Generation(models.Model):
         indexes = [
             models.Index(fields=["person", "-created_at", "-id"], name="generation_feed"),
             models.Index(fields=["run_at"], condition=Q(state="QUEUED"), name="generation_waiting"),
+            models.Index(fields=["created_at"], condition=Q(state="INGESTING"), name="generation_ingesting"),
+            models.Index(fields=["-finished_at"], condition=Q(state="READY"), name="generation_latest_ready"),
             models.Index(fields=["person"], condition=Q(state__in=["SUBMITTED", "RUNNING"]), name="generation_in_slot"),
             models.Index(
                 fields=["last_sign_at"],

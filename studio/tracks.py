@@ -17,6 +17,7 @@ from studio.errors import NotFound, StaleTransition, TrackNotReady
 from studio.media.errors import HostRefused, HouseFault, SourceFault, SourceTooSlow, SourceUnavailable
 from studio.media.ingest import Ingested, ingest
 from studio.models import Track, User
+from studio.states import GenerationState
 from studio.states import TrackState as State
 
 logger = logging.getLogger(__name__)
@@ -144,6 +145,8 @@ def _keep(track: Track, ingested: Ingested) -> None:
         )
     except StaleTransition:
         return
+    # Of two variations the first can be heard while the second is still being saved.
+    transitions.record(track.generation, "job_progress", state=GenerationState.INGESTING, track=str(track.pk))
     generations.conclude(track.generation_id)
 
 

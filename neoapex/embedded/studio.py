@@ -21,7 +21,8 @@ from neoapex.embedded.home import write_private
 from neoapex.embedded.stamps import Stamp
 from neoapex.embedded.supervisor import Service, Supervisor
 
-BYE_CHANNEL = "neoapex:bye"
+# Our own Redis is always used by its database 0.
+BYE_CHANNEL = "neoapex:0:bye"
 MIGRATE_SECONDS = 300
 COLLECT_SECONDS = 120
 SEED_SECONDS = 120

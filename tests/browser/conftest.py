@@ -74,9 +74,12 @@ class Visit:
             page.goto(self._studio.login_link())
             page.close()
         yield context
-        # What is cut off by closing the window is nobody's fault.
+        self.close(context)
+
+    def close(self, window: BrowserContext | Page) -> None:
+        """What is cut off by closing a window is nobody's fault."""
         self._listening = False
-        context.close()
+        window.close()
         self._listening = True
 
     def _listen(self, page: Page) -> None:

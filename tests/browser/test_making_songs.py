@@ -202,7 +202,7 @@ def test_a_song_appears_in_every_tab_with_one_stream_for_all(visit: Visit, studi
             expect(tab.locator(".card", has_text="Seen from two windows")).to_have_attribute("data-phase", "ready")
             expect(tab.locator(".card", has_text="Seen from two windows")).to_have_count(1)
         assert len(streams) == 1
-        first.close()
+        visit.close(first)
         describe(second, "Seen from the one that is left")
         second.locator("#generate").click()
         expect(second.locator(".card", has_text="Seen from the one that is left")).to_have_attribute(

@@ -357,7 +357,7 @@ def test_a_stream_ends_after_its_time_so_that_who_may_not_listen_is_out(
 def test_bye_ends_every_stream_and_opens_no_other(adas: dict[str, str]) -> None:
     async def scenario() -> None:
         async with listening(headers=adas) as first, listening(headers=adas) as second:
-            await in_thread(live.connection().publish)(live.BYE_CHANNEL, "bye")
+            await in_thread(live.connection().publish)(live.bye_channel(), "bye")
             await first.until_ended()
             await second.until_ended()
             assert first.told == [{"event": "bye", "data": "{}"}]

@@ -299,7 +299,7 @@ def test_who_leaves_makes_room(studio: RunningStudio, demo: httpx.Client, ears: 
 def test_bye_ends_streams_and_refuses_new_ones(studio: RunningStudio, demo: httpx.Client, ears: Any) -> None:
     stream = ears()
     broker = redis.Redis.from_url(studio.environment["REDIS_URL"])
-    broker.publish("neoapex:bye", "bye")
+    broker.publish("neoapex:0:bye", "bye")
     broker.close()
     assert stream.ended.wait(15)
     assert "event: bye" in stream.text

@@ -55,6 +55,7 @@ def assert_refused(done: subprocess.CompletedProcess[str], name: str) -> None:
     assert "hidden" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_whole_production_environment_passes_the_deployment_checks() -> None:
     done = run(PRODUCTION, "check", "--deploy", "--fail-level", "WARNING")
     assert done.returncode == 0, done.stderr
@@ -66,6 +67,7 @@ def test_production_does_not_start_without(name: str) -> None:
     assert_refused(run({key: value for key, value in PRODUCTION.items() if key != name}), name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -90,6 +92,7 @@ def test_production_does_not_start_with_a_wrong(name: str, value: str) -> None:
     assert_refused(run(without | {name: value}), name)
 
 
+@pytest.mark.slow
 def test_production_is_closed_where_embedded_is_open(tmp_path: Path) -> None:
     told = value_of(
         "[settings.NEOAPEX_SIGNUP, settings.SESSION_COOKIE_SECURE, settings.CSRF_COOKIE_SECURE, settings.DEBUG,"
@@ -102,12 +105,14 @@ def test_production_is_closed_where_embedded_is_open(tmp_path: Path) -> None:
     assert value_of(routes, EMBEDDED) == "1"
 
 
+@pytest.mark.slow
 def test_demo_accounts_are_not_made_in_production() -> None:
     done = run(PRODUCTION, "seed_demo", "--print-links")
     assert done.returncode != 0
     assert "embedded mode only" in done.stderr
 
 
+@pytest.mark.slow
 def test_secrets_may_come_from_files(tmp_path: Path) -> None:
     secrets = {"FAL_KEY": "id:from a file", "SECRET_KEY": "$" + "x" * 60, "DATABASE_URL": "postgres://a:b@db/c"}
     given = {key: value for key, value in PRODUCTION.items() if key not in secrets}
@@ -123,6 +128,7 @@ def test_embedded_mode_takes_http_on_this_machine_only(url: str) -> None:
     assert_refused(run({**EMBEDDED, "NEOAPEX_PUBLIC_URL": url}), "NEOAPEX_PUBLIC_URL")
 
 
+@pytest.mark.slow
 def test_no_two_embedded_processes_share_a_key_that_a_stranger_could_know() -> None:
     first, second = (value_of("settings.SECRET_KEY", EMBEDDED) for _ in range(2))
     assert first != second
