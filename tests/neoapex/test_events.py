@@ -394,7 +394,7 @@ def test_nonsense_on_the_channel_ends_streams_and_not_the_feeder(
 ) -> None:
     async def scenario() -> None:
         async with listening(headers=adas) as listener:
-            await in_thread(live.connection().publish)(f"{live.CHANNEL}nobody", "x")
+            await in_thread(live.connection().publish)(live.channel_pattern().replace("*", "nobody"), "x")
             await listener.until_ended()
         async with listening(headers=adas) as again:
             later = await in_thread(happens)(song)
