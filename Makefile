@@ -9,6 +9,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 # The long runs are commands of their own.
 LONG_RUNS := chaos or fuzz
+# Two at a time: each may start a studio of its own.
+IN_PARALLEL := --numprocesses=2 --dist=loadgroup
 # What the type checker and Django's own checks need to read the settings; nothing is connected to.
 CHECK_ENVIRONMENT := DATABASE_URL=$${DATABASE_URL:-postgresql://nobody@127.0.0.1/none} REDIS_URL=$${REDIS_URL:-redis://127.0.0.1/0} \
 	NEOAPEX_HOME=$(CURDIR)/.neoapex/checks
@@ -47,13 +49,13 @@ studio: .venv/.installed node_modules/.installed
 	@exec $(PYTHON) -m neoapex.embedded
 
 test: .venv/.installed-dev node_modules/.installed
-	@exec $(PYTHON) -m pytest -m "not (slow or $(LONG_RUNS))"
+	@exec $(PYTHON) -m pytest $(IN_PARALLEL) -m "not (slow or $(LONG_RUNS))"
 
 # --- Checking -------------------------------------------------------------------------------------------------------
 
 # The tests come last, so that their summary is the end of the output.
 check: lint types fences migrations deploy-check
-	@exec $(PYTHON) -m pytest -m "not ($(LONG_RUNS))"
+	@exec $(PYTHON) -m pytest $(IN_PARALLEL) -m "not ($(LONG_RUNS))"
 
 lint: .venv/.installed-dev
 	@.venv/bin/ruff check

@@ -62,7 +62,7 @@ NEOAPEX_MEDIA_HOSTS = read.names("NEOAPEX_MEDIA_HOSTS", "fal.media,v3.fal.media,
 NEOAPEX_MEDIA_MAX_BYTES = read.whole_number("NEOAPEX_MEDIA_MAX_BYTES", 2 * 1024**3, at_least=1)
 STORAGES = {
     "default": {"BACKEND": "studio.media.storage.MediaStorage", "OPTIONS": {"location": str(NEOAPEX_HOME / "media")}},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "neoapex.static_files.StaticFiles"},
 }
 
 # --- Database, broker, cache -----------------------------------------------------------------------------------------
@@ -199,6 +199,10 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
 STATIC_ROOT = NEOAPEX_HOME / "static" if EMBEDDED else BASE_DIR / "staticfiles"
+STATICFILES_FINDERS = [
+    "neoapex.static_files.StaticFolders",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+]
 STATICFILES_DIRS = [
     BASE_DIR / "static",
     ("npm/wavesurfer", BASE_DIR / "node_modules" / "wavesurfer.js" / "dist"),

@@ -19,11 +19,6 @@ PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 15_000
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "browser: needs a Chromium and a whole studio")
-    config.addinivalue_line("markers", "screenshots: takes a picture of every page; `make screenshots`")
-
-
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """Closed after this package: its event loop and Django's database calls can't share a thread."""

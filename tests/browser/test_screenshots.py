@@ -7,7 +7,7 @@ from studio.management.commands.seed_demo import MUSICIAN
 from tests.browser import scenes, screenshots
 from tests.journeys.stack import running_studio
 
-pytestmark = [pytest.mark.screenshots, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.screenshots, pytest.mark.timeout(600)]
 
 
 def test_every_page_has_a_picture_in_both_sizes_and_themes(chromium: Browser) -> None:

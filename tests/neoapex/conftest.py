@@ -13,12 +13,11 @@ from django.test import Client
 from django_guid.log_filters import CorrelationId
 from pytest_django import Settings
 
+from neoapex import events
 from neoapex.logs import JsonLines
 from studio import doorbell, tokens
-from studio.models import User
-from tests.studio.fixtures import django_db_setup
-
-__all__ = ["django_db_setup"]
+from studio.models import Generation, User
+from tests import factories
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +93,23 @@ def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     logging.getLogger().addHandler(handler)
     yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
     logging.getLogger().removeHandler(handler)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[events.Hub]:
+    """A hub of the test's own, as each process has one."""
+    fresh = events.Hub()
+    monkeypatch.setattr(events, "hub", fresh)
+    monkeypatch.setattr(events, "RESUBSCRIBE_SECONDS", 0.05)
+    yield fresh
+    assert not fresh._listeners, "everybody who came is gone"
+
+
+@pytest.fixture
+def adas(ada: User) -> dict[str, str]:
+    return {"Authorization": f"Bearer {tokens.create(ada, 'x')[1]}"}
+
+
+@pytest.fixture
+def song(ada: User) -> Generation:
+    return factories.make_generation(person=ada)

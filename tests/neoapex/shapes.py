@@ -4,7 +4,8 @@ from typing import Any, Protocol
 
 
 class Answer(Protocol):
-    status_code: int
+    @property
+    def status_code(self) -> int: ...
 
     @property
     def headers(self) -> Any: ...

@@ -2,14 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db import connections
 
 from neoapex import events
+from studio import transitions
+from studio.models import Event, Generation
+from tests.neoapex.shapes import assert_structured
 
 PATIENCE_SECONDS = 10
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -104,3 +111,42 @@ async def listening(**options: Any) -> AsyncIterator[Listener]:
         listener.stuck.set()
         async with asyncio.timeout(PATIENCE_SECONDS):
             await running
+
+
+def in_thread(function: Callable[..., Result]) -> Callable[..., Awaitable[Result]]:
+    """The database from a thread that keeps no connection."""
+
+    def run(*arguments: Any, **named: Any) -> Result:
+        try:
+            return function(*arguments, **named)
+        finally:
+            connections.close_all()
+
+    return sync_to_async(run, thread_sensitive=False)
+
+
+def happens(generation: Generation, **data: object) -> int:
+    """One more event of a generation, committed and published; its id."""
+    transitions.record(generation, "job_progress", state=generation.state, **data)
+    return int(Event.objects.filter(generation=generation).latest("pk").pk)
+
+
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    """The scenario in a loop of its own, with the feeder stopped at its end."""
+
+    async def whole() -> None:
+        try:
+            await scenario()
+        finally:
+            feeder = events.hub._feeder
+            if feeder is not None:
+                feeder.cancel()
+                await asyncio.gather(feeder, return_exceptions=True)
+
+    asyncio.run(whole())
+
+
+def assert_refused(listener: Listener, status: int, code: str) -> None:
+    """No stream, but the structured error."""
+    listener.headers = listener.answered
+    assert_structured(listener, status, code)

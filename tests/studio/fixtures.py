@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
-from pytest_django import DjangoDbBlocker, Settings
+from pytest_django import Settings
 
 from studio import dispatch, doorbell, sweep
 from studio.fal.mock import MockFalClient
@@ -12,13 +11,6 @@ from studio.models import User
 from tests.studio import people
 
 Rings = list[tuple[str, dict[str, str]]]
-
-
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Threads need committed rows, which the runner truncates afterwards: so that one guard is off in tests."""
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE ledger_entry DISABLE TRIGGER entry_no_truncate")
 
 
 @pytest.fixture(autouse=True)

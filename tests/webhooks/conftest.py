@@ -9,12 +9,12 @@ from django.test import Client
 from pytest_django import Settings
 
 from studio.models import Generation, User
-from tests.studio.fixtures import ada, bo, django_db_setup, fal, rings, studio_settings
+from tests.studio.fixtures import ada, bo, fal, rings, studio_settings
 from tests.studio.people import submitted
 from tests.webhooks.signing import ACCOUNT, Fal, running_fal
 from webhooks import signatures
 
-__all__ = ["ada", "bo", "django_db_setup", "fal", "rings", "studio_settings"]
+__all__ = ["ada", "bo", "fal", "rings", "studio_settings"]
 
 
 @pytest.fixture(scope="session")

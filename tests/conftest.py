@@ -1,0 +1,24 @@
+"""What all tests share: which of them run in one process, and a database that can be emptied."""
+
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from pytest_django.plugin import DjangoDbBlocker
+
+# Their tests share a whole studio, or keep the machine so busy that two at once would disturb each other.
+TOGETHER = {"browser": "studio", "journeys": "studio", "embedded": "embedded"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one file run in one process, those of a folder that shares a studio in one as well."""
+    for item in items:
+        folder = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group(TOGETHER.get(folder, f"{folder}/{Path(item.path).name}")))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Threads need committed rows, which the runner truncates afterwards: so that one guard is off in tests."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE ledger_entry DISABLE TRIGGER entry_no_truncate")
