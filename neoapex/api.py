@@ -19,7 +19,7 @@ from neoapex import problems
 from studio import errors as studio
 from studio import tokens
 from studio.api import router as studio_router
-from studio.endpoints import UnknownEndpoint
+from studio.endpoints import NotDirect, UnknownEndpoint
 from studio.models import User
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.StaleTransition: 409,
     studio.TooManyWaiting: 429,
     UnknownEndpoint: 422,
+    NotDirect: 422,
     money.LedgerError: 422,
     money.InsufficientBudget: 402,
     money.BudgetFrozen: 403,

@@ -27,6 +27,14 @@ class UnknownEndpoint(StudioError):
         self.key = key
 
 
+class NotDirect(StudioError):
+    """It works on a track that is there, under rules of its own: a plain request would go around them."""
+
+    code = "not_direct"
+    message = "This endpoint can't be asked for by itself."
+    hint = "Ask for a new song with text-to-music."
+
+
 @dataclass(frozen=True, slots=True)
 class UnitPrice:
     """What one song costs in a request of one, in micros of a US dollar, from `since` on."""
@@ -65,6 +73,14 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = {
         Endpoint("extend", "sonauto/v2/extend", "Extend", ExtendInput, ExtendOutput, (_LISTED,)),
     )
 }
+
+
+def get_direct(key: str) -> Endpoint:
+    """The endpoint, if a person may ask for it by itself. Raises UnknownEndpoint and NotDirect."""
+    endpoint = get(key)
+    if endpoint.input_schema is not TextToMusicInput:
+        raise NotDirect
+    return endpoint
 
 
 def get(key: str) -> Endpoint:

@@ -68,7 +68,7 @@ def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote
     balance = balances.balance(person)
     available = balance.available_micros
     try:
-        chosen = endpoints.get(endpoint)
+        chosen = endpoints.get_direct(endpoint)
         recipe = _validated(chosen, inputs)
     except StudioError as error:
         problems = (
@@ -111,7 +111,7 @@ def start_once(
     """
     if idempotency_key is not None and not IDEMPOTENCY_KEY.fullmatch(idempotency_key):
         raise InvalidIdempotencyKey
-    chosen = endpoints.get(endpoint)
+    chosen = endpoints.get_direct(endpoint)
     recipe = _validated(chosen, inputs)
     with transaction.atomic():
         # One start at a time for each person, so that counting and repeating can't race.

@@ -12,6 +12,7 @@ from ledger.errors import BudgetFrozen, InsufficientBudget
 from ledger.models import Entry
 from ledger.quotas import set_frozen
 from studio import dispatch, generations
+from studio.endpoints import NotDirect
 from studio.errors import IdempotencyConflict, InvalidIdempotencyKey, InvalidInput, TooManyWaiting
 from studio.fal.mock import MockFalClient
 from studio.models import Generation, IdempotencyKey, User
@@ -292,3 +293,21 @@ def test_a_key_of_visible_ascii_or_spaces_is_taken(ada: User, key: str) -> None:
 )
 def test_a_song_is_named_by_the_first_words_of_its_wish(ada: User, inputs: dict[str, object], title: str) -> None:
     assert generations.title_of(asked_for(ada, **inputs)) == title
+
+
+@pytest.mark.parametrize("endpoint", ["inpaint", "extend"])
+def test_what_works_on_a_track_cannot_be_asked_for_by_itself(ada: User, endpoint: str) -> None:
+    """Its own rules, such as the cap on retries, would be gone around."""
+    inputs = {
+        "audio_url": "https://v3.fal.media/a.wav",
+        "tags": ["pop"],
+        "lyrics": "la",
+        "section": {"start": 0, "end": 4},
+    }
+    with pytest.raises(NotDirect):
+        generations.start(person=ada, endpoint=endpoint, inputs=inputs)
+    assert [reason.code for reason in generations.quote(person=ada, endpoint=endpoint, inputs=inputs).reasons] == [
+        "not_direct"
+    ]
+    assert not Generation.objects.exists()
+    assert money_of(ada) == (0, 0)
