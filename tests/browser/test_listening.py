@@ -10,6 +10,20 @@ from tests.browser.conftest import PATIENCE_MS, PHONE, Visit
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=PATIENCE_MS)
 
+# What the browser itself decodes of the preview of the first variation.
+LISTEN = """async (id) => {
+    const [track] = (await (await fetch(`/api/generations/${id}`)).json()).tracks;
+    const bytes = await (await fetch(track.preview_url)).arrayBuffer();
+    const audio = await new OfflineAudioContext(2, 44100, 44100).decodeAudioData(bytes);
+    let peak = 0, squares = 0;
+    for (const sample of audio.getChannelData(0)) {
+        peak = Math.max(peak, Math.abs(sample));
+        squares += sample * sample;
+    }
+    const rms = Math.sqrt(squares / audio.length);
+    return {peak, rms, seconds: audio.duration, told_seconds: track.duration_seconds};
+}"""
+
 
 @pytest.fixture
 def song(page: Page, song_id: str) -> Locator:
@@ -30,6 +44,15 @@ def test_the_first_variation_plays_by_the_space_bar(page: Page, song: Locator) -
     expect(song.get_by_role("button", name="Pause A")).to_be_visible()
     page.keyboard.press("Space")
     expect(page.locator("#player")).not_to_have_class(re.compile("is-playing"))
+
+
+def test_time_advances_while_it_plays_and_what_plays_is_no_silence(page: Page, song: Locator, song_id: str) -> None:
+    song.get_by_role("button", name="Play A").click()
+    expect(page.locator("#player-wave")).to_have_attribute("aria-valuenow", re.compile("^[2-9]$"))
+    heard = page.evaluate(LISTEN, song_id)
+    assert heard["seconds"] == pytest.approx(heard["told_seconds"], abs=0.2)
+    assert heard["peak"] > 0.1
+    assert heard["rms"] > 0.02
 
 
 def test_a_switch_to_the_other_variation_keeps_the_place(page: Page, song: Locator) -> None:

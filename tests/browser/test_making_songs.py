@@ -58,6 +58,20 @@ def test_a_song_moves_through_its_states_until_it_is_ready_without_a_reload(page
     assert song.locator(".facts").inner_text() == seen
 
 
+def test_a_reload_in_any_state_shows_the_same_and_goes_on(page: Page, studio: RunningStudio) -> None:
+    set_mood(studio, queue_seconds=2, run_seconds=6)
+    page.goto("/")
+    describe(page, "Reload me in every state")
+    page.locator("#generate").click()
+    song = page.locator(".card", has_text="Reload me in every state")
+    for phase in ("sent", "running", "ready"):
+        expect(song).to_have_attribute("data-phase", phase)
+        facts = song.locator(".facts").inner_text()
+        page.reload()
+        expect(song).to_have_attribute("data-phase", phase)
+        assert song.locator(".facts").inner_text() == facts
+
+
 def test_what_was_typed_is_still_there_after_generating_so_that_it_can_be_changed(page: Page) -> None:
     page.goto("/")
     describe(page, "Kora and snow")
