@@ -6,11 +6,8 @@ The same server, the same router in front, the same database, the same number of
 import hashlib
 import os
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 import django
-from a2wsgi import WSGIMiddleware
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
 from django.core.asgi import get_asgi_application
@@ -27,12 +24,15 @@ settings.configure(
     ROOT_URLCONF=__name__,
     DATABASES={"default": Env.db_url_config(os.environ["BARE_DATABASE_URL"]) | KEPT},
     USE_TZ=True,
+    DJANGO_GUID={},
 )
 django.setup()
 
 from django.db import connection  # noqa: E402
 from django.http import HttpRequest, HttpResponse  # noqa: E402
 from django.urls import path  # noqa: E402
+
+from neoapex.bridge import Pages  # noqa: E402
 
 KEY = Ed25519PublicKey.from_public_bytes(bytes.fromhex(os.environ["BARE_PUBLIC_KEY"]))
 
@@ -54,14 +54,4 @@ urlpatterns = [path("webhook/", accept)]
 # The three ways to serve it: pure WSGI, Django's own ASGI handler, and WSGI inside an ASGI router as the studio does.
 wsgi = get_wsgi_application()
 django_asgi = get_asgi_application()
-_pages = WSGIMiddleware(wsgi, workers=int(os.environ.get("NEOAPEX_WEB_THREADS", "8")))  # type: ignore[arg-type]
-
-
-async def application(
-    scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
-) -> None:
-    async def wrapped() -> Any:
-        return await receive()
-
-    if scope["type"] == "http":
-        await _pages(scope, wrapped, send)  # type: ignore[arg-type]
+application = Pages(wsgi, int(os.environ.get("NEOAPEX_WEB_THREADS", "8")))

@@ -5,11 +5,16 @@ one for as long as it likes, and eight of them would stop the studio.
 """
 
 import asyncio
+import functools
+import io
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
-from typing import Any, Final
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any, Final, TypeGuard, cast
 
-from a2wsgi import WSGIMiddleware
+from a2wsgi.wsgi import build_environ
 from django.conf import settings
 from django.http import FileResponse, StreamingHttpResponse
 from django_guid.utils import generate_guid
@@ -26,7 +31,15 @@ BODY_SECONDS: Final = 30
 # A player that is paused reads nothing; when its connection is cut it asks again, with a range.
 STALL_SECONDS: Final = 600
 BLOCK_BYTES: Final = 64 * 1024
-HELD: Final = "neoapex.held"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a thread has to say: the head, and the whole body or a file that is sent from the event loop."""
+
+    head: Message
+    body: bytes = b""
+    file: StreamingHttpResponse | None = None
 
 
 class Pages:
@@ -34,7 +47,7 @@ class Pages:
 
     def __init__(self, wsgi: Callable[..., Iterable[bytes]], threads: int) -> None:
         self._wsgi = wsgi
-        self._threads = WSGIMiddleware(self._in_thread, workers=threads)  # type: ignore[arg-type]
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="page")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         try:
@@ -46,26 +59,62 @@ class Pages:
         if body is None:
             await _refuse(send, 400, "broken_off", "The request broke off before its end.")
             return
-        held: list[StreamingHttpResponse] = []
-        known = {**scope, "headers": _headers(scope, len(body)), HELD: held}
+        known = {**scope, "headers": _headers(scope, len(body))}
+        environ = cast("dict[str, Any]", build_environ(cast("Any", known), cast("Any", io.BytesIO(body))))
+        loop = asyncio.get_running_loop()
+        # A context of its own, so that nothing of one request is left for the next in the same thread.
+        in_thread = functools.partial(copy_context().run, self._in_thread, environ, _sender(send, loop))
+        answer = await loop.run_in_executor(self._threads, in_thread)
+        if answer is None:
+            return
+        await send(answer.head)
+        if answer.file is not None:
+            await _send_file(answer.file, receive, send)
+        else:
+            await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
-        async def all_but_the_end(message: Message) -> None:
-            if not (held and message["type"] == "http.response.body"):
-                await send(message)
+    def _in_thread(self, environ: dict[str, Any], send_now: Callable[[Message], None]) -> Answer | None:
+        """The answer, or None where it was sent from here, piece by piece."""
+        head: Message = {"type": "http.response.start"}
 
-        await self._threads(known, _once(body), all_but_the_end)  # type: ignore[arg-type]
-        for response in held:
-            await _send_file(response, receive, send)
+        def start_response(status: str, headers: list[tuple[str, str]], _failure: object = None) -> None:
+            encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+            head.update(status=int(status[:3]), headers=encoded)
 
-    def _in_thread(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         response = self._wsgi(environ, start_response)
-        # Files only: a streamed query needs the thread that its database connection belongs to.
-        if isinstance(response, FileResponse) or (
-            isinstance(response, StreamingHttpResponse) and response.has_header("Accept-Ranges")
-        ):
-            environ["asgi.scope"][HELD].append(response)
-            return ()
-        return response
+        if _is_file(response):
+            return Answer(head, file=response)
+        try:
+            if not getattr(response, "streaming", False):
+                return Answer(head, b"".join(response))
+            # A streamed query needs the thread that its database connection belongs to.
+            send_now(head)
+            for block in response:
+                send_now({"type": "http.response.body", "body": block, "more_body": True})
+            send_now({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            if hasattr(response, "close"):
+                response.close()
+        return None
+
+
+def _is_file(response: object) -> TypeGuard[StreamingHttpResponse]:
+    return isinstance(response, FileResponse) or (
+        isinstance(response, StreamingHttpResponse) and response.has_header("Accept-Ranges")
+    )
+
+
+def _sender(send: Send, loop: asyncio.AbstractEventLoop) -> Callable[[Message], None]:
+    """For a thread: sends, and returns once the client has taken it; TimeoutError if it never does."""
+
+    async def patiently(message: Message) -> None:
+        async with asyncio.timeout(STALL_SECONDS):
+            await send(message)
+
+    def send_now(message: Message) -> None:
+        asyncio.run_coroutine_threadsafe(patiently(message), loop).result(STALL_SECONDS + 10)
+
+    return send_now
 
 
 async def _refuse(send: Send, status: int, code: str, message: str) -> None:
@@ -104,15 +153,6 @@ def _headers(scope: Message, length: int) -> list[tuple[bytes, bytes]]:
     if _declared(scope) is None and length:
         kept.append((b"content-length", str(length).encode()))
     return kept
-
-
-def _once(body: bytes) -> Receive:
-    messages: Iterator[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
-
-    async def receive() -> Message:
-        return next(messages, {"type": "http.disconnect"})
-
-    return receive
 
 
 async def _send_file(response: StreamingHttpResponse, receive: Receive, send: Send) -> None:

@@ -12,7 +12,7 @@ PREFIX = "/webhooks/"
 class FrontDoor:
     """Middleware that answers callbacks itself: they have no session, no cookies, no language and no page.
 
-    The middleware behind it would cost a callback more time than verifying and storing it.
+    The middleware behind it would cost a callback as much time as verifying and storing it.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

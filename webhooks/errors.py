@@ -36,3 +36,10 @@ class KeysUnreachable(WebhookError):
 class BodyTooLarge(WebhookError):
     code = "too_large"
     message = "This callback is larger than any of fal's."
+    hint = "A callback may have 256 KiB."
+
+
+class MethodNotAllowed(WebhookError):
+    code = "method_not_allowed"
+    message = "This address doesn't take that method."
+    hint = "Allowed here: POST."

@@ -6,12 +6,11 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
 from django_guid import get_guid
 
 from studio import sweep
 from webhooks import deliveries, signatures
-from webhooks.errors import BodyTooLarge, KeysUnreachable, NotVerified, WebhookError
+from webhooks.errors import BodyTooLarge, KeysUnreachable, MethodNotAllowed, NotVerified, WebhookError
 
 logger = logging.getLogger(__name__)
 
@@ -20,9 +19,12 @@ BODY_MAX_BYTES = 256 * 1024
 
 
 @csrf_exempt
-@require_POST
 def fal(request: HttpRequest, generation_id: UUID) -> HttpResponse:
-    """Store one callback. 200 stored or seen before, 403 not fal's, 413 too large, 503 can't verify now."""
+    """Store one callback. 200 stored or seen before, 403 not from fal, 413 too large, 503 can't tell now."""
+    if request.method != "POST":
+        response = _refusal(MethodNotAllowed(), 405)
+        response["Allow"] = "POST"
+        return response
     try:
         body = _body(request)
         signed = signatures.active().verify(request.headers, body, now=time.time())

@@ -198,7 +198,7 @@ def test_static_files_go_the_same_way() -> None:
 def test_a_streamed_query_stays_in_its_thread() -> None:
     blocks = Blocks(3)
     call(Pages(answering(StreamingHttpResponse(blocks)), 1), Caller())
-    assert {name.partition("_")[0] for name in blocks.threads} == {"WSGI"}
+    assert {name.partition("_")[0] for name in blocks.threads} == {"page"}
 
 
 def race(scenario: Callable[[], Awaitable[None]]) -> None:
