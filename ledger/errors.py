@@ -28,7 +28,7 @@ class InsufficientBudget(LedgerError):
         self.needed_micros = needed_micros
         self.resets_at = resets_at
         self.hint = (
-            f"A new budget starts on {resets_at.day} {resets_at:%B %Y} (UTC). Until then, an admin can raise this one."
+            f"A new budget starts on {resets_at.day} {resets_at:%B %Y} (UTC). Until then, an admin can grant more."
         )
 
 

@@ -4,6 +4,7 @@ import secrets
 import sys
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
@@ -246,6 +247,9 @@ EMAIL_URL = read.text("EMAIL_URL", "" if EMBEDDED else None, hint="As in smtp+tl
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
 EMAIL_FILE_PATH = str(NEOAPEX_HOME / "mail")
 EMAIL_TIMEOUT = 10
+MAIL_HOST = urlsplit(NEOAPEX_PUBLIC_URL).hostname or "localhost"
+DEFAULT_FROM_EMAIL = read.text("NEOAPEX_MAIL_FROM", f"Neo-Apex <studio@{MAIL_HOST}>")
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "Neo-Apex: "
 if EMAIL_URL:
     vars().update(read.parsed("EMAIL_URL", EMAIL_URL, read.env.email_url_config))
 
@@ -311,7 +315,9 @@ LOGGING = {
     "loggers": {
         "django_guid": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
-        "celery": {"level": "INFO"},
+        # Two lines for each ring of the beat would drown everything else.
+        "celery": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
         "django.server": {"level": "WARNING", "propagate": True},
     },
 }

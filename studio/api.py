@@ -13,6 +13,7 @@ from ninja.responses import Status
 
 from studio import generations, queries, tags, tracks
 from studio.errors import InvalidInput, Problem
+from studio.fal.schemas import TextToMusicInput
 from studio.media import waveforms
 from studio.media.ranges import ranged_response
 from studio.models import User
@@ -28,6 +29,11 @@ from studio.schemas import (
 from studio.states import GenerationState
 
 router = Router()
+# The endpoint's own schema judges the inputs, in our words; this tells programs and the docs what it takes.
+_SONG = TextToMusicInput.model_json_schema()
+_SONG["properties"] = {"endpoint": {"type": "string", "default": "text-to-music"}, **_SONG["properties"]}
+_SONG["example"] = {"prompt": "A slow waltz for upright piano and rain", "num_songs": 1, "vibe_strength": 2.0}
+TAKES_A_SONG = {"requestBody": {"required": True, "content": {"application/json": {"schema": _SONG}}}}
 MediaView = Callable[..., HttpResponseBase]
 
 AUDIO_TYPES = {"wav": "audio/wav", "flac": "audio/flac", "mp3": "audio/mpeg", "ogg": "audio/ogg", "m4a": "audio/mp4"}
@@ -76,7 +82,12 @@ def _file(path: str) -> Callable[[MediaView], MediaView]:
     return register
 
 
-@router.post("/quotes", response={200: QuoteOut, 401: ErrorOut, 415: ErrorOut, 422: ErrorOut}, tags=["songs"])
+@router.post(
+    "/quotes",
+    response={200: QuoteOut, 401: ErrorOut, 415: ErrorOut, 422: ErrorOut},
+    tags=["songs"],
+    openapi_extra=TAKES_A_SONG,
+)
 def make_quote(request: HttpRequest) -> QuoteOut:
     """What a song would cost, what is left, and every reason why it can't start. Nothing is written."""
     endpoint, inputs = body_of(request)
@@ -96,9 +107,10 @@ def make_quote(request: HttpRequest) -> QuoteOut:
         429: ErrorOut,
     },
     tags=["songs"],
+    openapi_extra=TAKES_A_SONG,
 )
 def start_generation(
-    request: HttpRequest, idempotency_key: Annotated[str | None, Header()] = None
+    request: HttpRequest, idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key")] = None
 ) -> Status[GenerationOut]:
     """Ask for a song. The same Idempotency-Key again gives the same generation with 200."""
     endpoint, inputs = body_of(request)

@@ -88,7 +88,7 @@ class ComposerForm(forms.Form):
             "tags": split_tags(typed["tags"]) if "tags" in texts else None,
             # Empty lyrics are an instrumental; None leaves the words to Sonauto.
             "lyrics": typed["lyrics"] if "lyrics" in texts else None,
-            "bpm": _whole(typed["bpm"].strip()) or "auto",
+            "bpm": _whole(typed["bpm"].strip() or "auto"),
             "seed": typed["seed"].strip() or None,
             **{name: value for name, value in optional.items() if value != ""},
         }

@@ -223,7 +223,7 @@ def migration_sources(home: Path) -> list[Path]:
 
 def static_sources(home: Path) -> list[Path]:
     """Everything that decides whether the collected files are up to date, and the list of those."""
-    folders = [BASE_DIR / "static", *sorted(BASE_DIR.glob("*/static"))]
+    folders = [BASE_DIR / "static", *sorted(BASE_DIR.glob("[!.]*/static"))]
     files = [BASE_DIR / name for name in ("requirements.txt", "package-lock.json", "neoapex/settings.py")]
     return [home / "static" / "staticfiles.json", *files, *folders]
 

@@ -9,11 +9,12 @@ const typing = (target) => target.closest?.("input, textarea, select, [contented
 const pressable = (target) => target.closest?.("button, a, summary, [role=slider]");
 
 function recipe() {
-  const card = document.querySelector(".card:has(.lanes.is-here), .card:has(.recipe)");
+  const card = document.querySelector(".card:has(.lanes.is-here)") ?? document.querySelector(".card:has(.recipe)");
   const details = card?.querySelector(".recipe");
   if (!details) return;
   details.open = !details.open;
-  details.querySelector("summary").focus();
+  // In sight, but not in focus: Space still pauses.
+  details.scrollIntoView({ block: "nearest" });
 }
 
 const ALWAYS = { "?": () => dialog.showModal(), i: recipe };

@@ -25,11 +25,11 @@ FAL_NAMES: Final[dict[str, str]] = {
 OUR_NAMES: Final[dict[str, str]] = {fals: ours for ours, fals in FAL_NAMES.items()}
 
 LABELS: Final[Mapping[str, str]] = {
-    "prompt": "Prompt",
+    "prompt": "Description",
     "tags": "Tags",
     "lyrics": "Lyrics",
     "vibe_strength": "Vibe Strength",
-    "balance_strength": "Balance Strength",
+    "balance_strength": "Vocal balance",
     "bpm": "BPM",
     "seed": "Seed",
     "num_songs": "Number of songs",
@@ -96,7 +96,7 @@ def _read_seed(value: object) -> object:
         value = int(text) if _SEED.fullmatch(text) else text
     if value is None or (type(value) is int and SEED_MIN <= value <= SEED_MAX):
         return value
-    raise PydanticCustomError("bad_seed", "not a whole number of 64 bits")
+    raise PydanticCustomError("bad_seed", "not a whole number, or one that is too large")
 
 
 def _read_bpm(value: object) -> object:

@@ -43,3 +43,12 @@ def test_the_description_needs_no_person_s_data(stranger: Client, ada: User) -> 
     tokens.create(ada, "x")
     assert ada.email not in json.dumps(api.get_openapi_schema())
     assert ada.email not in stranger.get("/api/docs").content.decode()
+
+
+def test_the_description_says_what_to_send_for_a_song() -> None:
+    paths = Client().get("/api/openapi.json").json()["paths"]
+    for path in ("/api/quotes", "/api/generations"):
+        sent = paths[path]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]
+        assert {"endpoint", "prompt", "tags", "lyrics", "vibe_strength", "seed", "num_songs"} <= sent.keys()
+    headers = [parameter["name"] for parameter in paths["/api/generations"]["post"]["parameters"]]
+    assert headers == ["Idempotency-Key"]

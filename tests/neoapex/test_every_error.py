@@ -25,7 +25,7 @@ HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 PUBLIC = {
     "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/",
     "/accounts/password/reset/key/done/", "/accounts/confirm-email/", "/accounts/inactive/", "/healthz", "/readyz",
-    "/metrics", "/admin/jsi18n/", "/accounts/confirm-email/x/", "/accounts/password/reset/key/x-x/",
+    "/metrics", "/favicon.ico", "/admin/jsi18n/", "/accounts/confirm-email/x/", "/accounts/password/reset/key/x-x/",
 }  # fmt: skip
 PUBLIC_OPERATIONS: set[str] = set()
 
