@@ -59,15 +59,15 @@ class ComposerForm(forms.Form):
     """A song to be made, always bound. All is text and nothing is required: no typed word is lost to a wrong one."""
 
     mode = forms.CharField(required=False)
-    prompt = forms.CharField(required=False)
-    tags = forms.CharField(required=False)
-    lyrics = forms.CharField(required=False, strip=False)
-    vibe_strength = forms.CharField(required=False)
-    balance_strength = forms.CharField(required=False)
-    bpm = forms.CharField(required=False)
-    seed = forms.CharField(required=False)
-    num_songs = forms.CharField(required=False)
-    output_format = forms.CharField(required=False)
+    prompt = forms.CharField(required=False, label=_("Description"))
+    tags = forms.CharField(required=False, label=_("Tags"))
+    lyrics = forms.CharField(required=False, strip=False, label=_("Lyrics"))
+    vibe_strength = forms.CharField(required=False, label=_("Vibe Strength"))
+    balance_strength = forms.CharField(required=False, label=_("Vocal balance"))
+    bpm = forms.CharField(required=False, label=_("BPM"))
+    seed = forms.CharField(required=False, label=_("Seed"))
+    num_songs = forms.CharField(required=False, label=_("Songs"))
+    output_format = forms.CharField(required=False, label=_("Format"))
     idempotency_key = forms.CharField(required=False)
 
     def inputs(self) -> dict[str, object]:

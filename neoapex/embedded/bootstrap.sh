@@ -59,7 +59,7 @@ install_node_modules() {
     command=$(find_npm)
     mapfile -t command <<<"$command"
     say "Installing the browser's packages…"
-    "${command[@]}" ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null ||
+    "${command[@]}" ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null ||
         give_up "npm could not install package-lock.json: see above. Is the network there?"
 }
 

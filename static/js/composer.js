@@ -63,6 +63,8 @@ function gate() {
   }
 }
 
+const reasons = () => [...document.querySelectorAll("#price .reasons li")].map((item) => item.textContent).join(" ");
+
 const complain = (text) => {
   const refusal = document.getElementById("refusal");
   if (refusal) refusal.textContent = text;
@@ -116,17 +118,20 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   complain("");
   if (button().getAttribute("aria-disabled") !== "true") return;
   event.preventDefault();
-  announce([...document.querySelectorAll("#price .reasons li")].map((item) => item.textContent).join(" "));
+  announce(reasons());
   form().querySelector("[aria-invalid=true]")?.focus();
 });
 document.addEventListener("htmx:afterRequest", (event) => {
-  if (event.detail.elt !== form()) return;
+  // Who asked, by its id: a refused form has been replaced by now.
+  if (event.detail.requestConfig.elt.id !== "composer") return;
   const status = event.detail.xhr?.status ?? 0;
   if (status === 201) {
     if (matchMedia("(max-width: 760px)").matches) show("songs");
     document.querySelector("#feed .card")?.scrollIntoView({ block: "nearest" });
   } else if (status === 0) {
     complain(form().dataset.unreachable);
+  } else if (status >= 400 && status < 500 && event.detail.xhr.getResponseHeader("HX-Reswap")) {
+    announce(reasons());
   } else if (status >= 500 || !event.detail.xhr.getResponseHeader("HX-Reswap")) {
     complain(form().dataset.broken);
   }

@@ -3,6 +3,8 @@ import * as player from "./player.js";
 import { Waveform, clock, sweep } from "./waveform.js";
 
 const TICKS = [5, 10, 15, 30, 60, 120, 300];
+const TICK_PX = 56;
+const NUMBER_PX = 34;
 const waves = new WeakMap();
 
 const tracksOf = (lanes) => [...lanes.querySelectorAll("[data-track]")];
@@ -48,22 +50,30 @@ const watcher = new IntersectionObserver((entries) => {
     watcher.unobserve(target);
     const longest = Math.max(...tracksOf(target).map((lane) => lane.dataset.ms));
     tracksOf(target).forEach((lane) => draw(lane, longest));
-    rule(target.querySelector("[data-axis]"), longest / 1000);
+    const axis = target.querySelector("[data-axis]");
+    axis.dataset.seconds = longest / 1000;
+    axis.classList.add("is-drawn");
+    ruler.observe(axis);
   }
 }, { rootMargin: "200px" });
 
-function rule(axis, seconds) {
-  const step = TICKS.find((candidate) => seconds / candidate <= 7) ?? 600;
+// As many marks as the width has room for; a number that would be cut off at the end stands before its line.
+function rule(axis) {
+  const width = axis.clientWidth;
+  const { seconds } = axis.dataset;
+  const step = TICKS.find((candidate) => seconds / candidate <= Math.min(7, width / TICK_PX)) ?? 600;
   const marks = [];
-  for (let at = 0; at < seconds - step / 3; at += step) {
+  for (let at = 0; at < seconds; at += step) {
     const mark = document.createElement("span");
     mark.textContent = clock(at);
     mark.style.left = `${(at / seconds) * 100}%`;
+    mark.classList.toggle("is-end", at > 0 && (1 - at / seconds) * width < NUMBER_PX);
     marks.push(mark);
   }
   axis.replaceChildren(...marks);
-  axis.classList.add("is-drawn");
 }
+
+const ruler = new ResizeObserver((entries) => entries.forEach(({ target }) => rule(target)));
 
 function paint(lanes) {
   const now = player.state();

@@ -1,6 +1,6 @@
 """How the studio's values are written for people: money, times and months."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
 
@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from ledger.models import Entry, EntryKind
 from ledger.money import display_dollars
 from ledger.queries import Balance
-from studio.models import Event
+from studio.models import Event, Track
 from studio.queries import Card
 from studio.states import GenerationState
 
@@ -131,25 +131,36 @@ def entry_words(entry: Entry) -> str:
 
 
 @register.filter
-def entry_micros(entry: Entry) -> int:
-    """The amount that an entry is about: what was granted, set aside, spent or given back."""
+def entry_amount(entry: Entry) -> str:
+    """What an entry gives (+) or takes (−). What is set aside is neither yet, so it has no sign."""
     match entry.kind:
-        case EntryKind.HOLD | EntryKind.RELEASE:
-            return abs(entry.held_delta)
-        case EntryKind.CHARGE:
-            return entry.spent_delta
+        case EntryKind.HOLD:
+            return display_dollars(entry.held_delta)
+        case EntryKind.RELEASE:
+            micros = -entry.held_delta
         case _:
-            return entry.granted_delta or entry.spent_delta
+            micros = entry.granted_delta - entry.spent_delta
+    sign = "+" if micros > 0 else "\u2212" if micros < 0 else ""
+    return sign + display_dollars(abs(micros))
 
 
 @register.filter
-def event_words(event: Event) -> str:
-    """An event of a song's life as people say it."""
+def event_words(event: Event, card: Card) -> str:
+    """An event in the life of the card's song as people say it."""
     if event.data.get("cancel_requested"):
         return _("You asked to cancel it")
+    if event.data.get("track"):
+        return _saved_words(event.data["track"], card.tracks)
     state = event.data.get("state")
     if event.name == "job_progress" and state in STATE_WORDS:
         return str(STATE_WORDS[state])
     if event.name == "job_failed" and state == GenerationState.CANCELLED:
         return _("Cancelled")
     return str(EVENT_WORDS.get(event.name, event.name))
+
+
+def _saved_words(track_id: str, tracks: Sequence[Track]) -> str:
+    found = next((track for track in tracks if str(track.pk) == track_id), None)
+    if found is None or len(tracks) < 2:
+        return _("The song is saved")
+    return _("Variation %s is saved") % letter(found.variation)

@@ -1,6 +1,7 @@
 """The composer as a page shows it: the form, its price line and what stands in the way."""
 
 from collections.abc import Mapping
+from typing import TypedDict
 from uuid import UUID, uuid4
 
 from studio import generations, queries
@@ -43,21 +44,50 @@ def _wanted(request: PersonRequest) -> Mapping[str, str]:
 
 def composer(form: ComposerForm, person: User, key: str | None = None) -> dict[str, object]:
     """All that `studio/composer.html` shows; `key` is kept where the form may be sent once more."""
-    return {"form": form, "modes": Mode, "formats": FORMATS, "key": key or new_key(), **price(form, person)}
+    shown = price(form, person)
+    # What the price line says already is not said once more above it.
+    said = {_words(problem) for problem in shown["quote"].reasons}
+    refusals = [error for error in form.non_field_errors() if error not in said]
+    return {"modes": Mode, "formats": FORMATS, "key": key or new_key(), "refusals": refusals, **shown}
 
 
-def price(form: ComposerForm, person: User) -> dict[str, object]:
-    """All that `studio/price.html` shows: the quote with every reason, and which of them are about something typed.
+class Price(TypedDict):
+    """All that `studio/price.html` and `studio/price_update.html` show.
+
+    Each reason stands in one place: in `wrong` at the field that it is about, with the field's name in `marked`, or in
+    `missing` at the button.
+    """
+
+    form: ComposerForm
+    quote: generations.Quote
+    wrong: dict[str, list[Problem]]
+    marked: list[str]
+    missing: list[Problem]
+
+
+def price(form: ComposerForm, person: User) -> Price:
+    """The quote with every reason, told apart by what was typed.
 
     What is still missing is a reason at the button only: nobody is told off for a field they have not come to yet.
     """
     quote = generations.quote(person=person, endpoint=ENDPOINT, inputs=form.inputs())
     wrong: dict[str, list[Problem]] = {}
     for problem in quote.reasons:
-        name = (problem.field or "").partition(".")[0]
+        name = _field(problem)
         if name in form.shown and form.data.get(name, "").strip():
             wrong.setdefault(name, []).append(problem)
-    return {"form": form, "quote": quote, "wrong": wrong}
+    told = wrong.keys() | form.errors.keys()
+    marked = [str(field.label) for name, field in form.fields.items() if name in told]
+    missing = [problem for problem in quote.reasons if _field(problem) not in told]
+    return {"form": form, "quote": quote, "wrong": wrong, "marked": marked, "missing": missing}
+
+
+def _field(problem: Problem) -> str:
+    return (problem.field or "").partition(".")[0]
+
+
+def _words(problem: Problem) -> str:
+    return f"{problem.message} {problem.hint}".strip()
 
 
 def new_key() -> str:

@@ -3,9 +3,11 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import PATIENCE_MS, PHONE, Visit
+from studio.management.commands.seed_demo import MUSICIAN
+from tests.browser.conftest import PATIENCE_MS, PHONE, WIDE, Visit
+from tests.journeys.stack import RunningStudio
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=PATIENCE_MS)
@@ -159,6 +161,60 @@ def test_keys_are_letters_while_somebody_types_and_can_be_switched_off(page: Pag
     page.locator("#main").focus()
     page.keyboard.press("x")
     expect(page.locator("#player")).to_have_attribute("data-letter", "A")
+
+
+def test_i_opens_the_recipe_of_what_plays_and_space_still_pauses(
+    page: Page, studio: RunningStudio, song_id: str
+) -> None:
+    with studio.client(MUSICIAN) as client:
+        newer = client.post("/api/generations", json={"prompt": "Newer than what plays"}).json()["id"]
+        studio.wait_for_state(client, newer, "READY")
+    page.goto("/")
+    page.locator(f"#generation-{song_id}").get_by_role("button", name="Play A").click()
+    expect(page.locator("#player")).to_have_class(re.compile("is-playing"))
+    page.locator("#main").focus()
+    page.keyboard.press("i")
+    expect(page.locator(f"#recipe-{song_id}")).to_have_attribute("open", "")
+    expect(page.locator(f"#recipe-{newer}")).not_to_have_attribute("open", "")
+    page.keyboard.press("Space")
+    expect(page.locator("#player")).not_to_have_class(re.compile("is-playing"))
+    expect(page.locator(f"#recipe-{song_id}")).to_have_attribute("open", "")
+
+
+def test_only_a_fold_turns_its_arrow(page: Page, song_id: str) -> None:
+    page.goto("/")
+    page.locator(f"#recipe-{song_id} > summary").click()
+    page.locator(".menu > summary").click()
+    turned = "icon => getComputedStyle(icon).transform"
+    assert page.locator(f"#recipe-{song_id} > summary .icon").evaluate(turned) != "none"
+    assert page.locator(".menu > summary .icon").evaluate(turned) == "none"
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("milliseconds", [95_000, 91_000, 12_300])
+def test_the_ruler_goes_to_the_end_and_cuts_no_number_off(
+    visit: Visit, song_id: str, size: dict[str, int], milliseconds: int
+) -> None:
+    with visit.context(viewport=size) as context:
+        page = context.new_page()
+        context.route(f"**/generations/{song_id}/", lambda route: longer(route, milliseconds))
+        page.goto(f"/generations/{song_id}/")
+        marks = page.locator(".axis.is-drawn span")
+        expect(marks.first).to_be_visible()
+        axis = page.locator(".axis").bounding_box()
+        boxes = [mark.bounding_box() for mark in marks.all()]
+        assert axis is not None
+        assert all(box is not None and box["x"] + box["width"] <= axis["x"] + axis["width"] + 0.5 for box in boxes)
+        starts = [box["x"] for box in boxes if box is not None]
+        assert starts == sorted(starts)
+        if milliseconds > 90_000:
+            expect(marks.last).to_have_text("1:30")
+
+
+def longer(route: Route, milliseconds: int) -> None:
+    """The page of a song as if its tracks were of this length."""
+    answer = route.fetch()
+    route.fulfill(response=answer, body=re.sub(r'data-ms="\d+"', f'data-ms="{milliseconds}"', answer.text()))
 
 
 def test_the_master_downloads_under_a_sensible_name(page: Page, song: Locator) -> None:

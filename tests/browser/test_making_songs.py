@@ -122,20 +122,55 @@ def test_a_new_seed_has_more_digits_than_a_javascript_number_keeps(page: Page) -
     assert all(0 <= seed < 2**63 for seed in seen)
 
 
-def test_a_wrong_value_is_named_at_its_field_and_at_the_button(page: Page) -> None:
+def test_a_wrong_value_is_named_at_its_field_and_the_button_points_to_it(page: Page) -> None:
     page.goto("/")
     describe(page, "Tempo of a hummingbird")
     page.locator("#bpm").fill("900")
     expect(page.locator("#error-bpm")).to_contain_text("20 to 300")
     expect(page.locator("#bpm")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#generate")).to_have_attribute("aria-disabled", "true")
-    expect(page.locator("#price .reasons")).to_contain_text("20 to 300")
+    expect(page.locator("#price .reasons")).to_have_text("Put right what is marked: BPM.")
     page.locator("#generate").click(force=True)
-    expect(page.locator("#announcer")).to_contain_text("20 to 300")
+    expect(page.locator("#announcer")).to_have_text("Put right what is marked: BPM.")
+    expect(page.locator("#bpm")).to_be_focused()
     expect(page.locator(".card", has_text="Tempo of a hummingbird")).to_have_count(0)
     page.locator("#bpm").fill("120")
     expect(page.locator("#error-bpm")).to_be_empty()
     expect(page.locator("#generate")).not_to_have_attribute("aria-disabled", "true")
+
+
+def test_a_refused_form_is_announced_and_copies_no_style_that_the_policy_forbids(page: Page, visit: Visit) -> None:
+    page.goto("/")
+    # As a person leaves it who pulls at its corner.
+    page.locator("#prompt").evaluate("field => { field.style.height = '12rem'; }")
+    page.locator("#prompt").fill("Taller than before")
+    page.locator("#bpm").fill("0")
+    # Sooner than the quote that would hold it back.
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#error-bpm")).to_contain_text("20 to 300")
+    expect(page.locator("#announcer")).to_have_text("Put right what is marked: BPM.")
+    expect(page.locator("#prompt")).to_have_value("Taller than before")
+    page.wait_for_timeout(100)
+    visit.complaints[:] = [said for said in visit.complaints if "422" not in said]
+
+
+def test_a_message_leaves_the_button_in_sight_until_it_is_dismissed(page: Page) -> None:
+    page.goto("/")
+    before = page.locator("#generate").bounding_box()
+    page.evaluate(
+        """() => {
+            const toast = document.createElement("dialog");
+            toast.className = "messages";
+            toast.open = true;
+            toast.innerHTML = "<ul><li>Done</li></ul><form method=dialog><button>Dismiss</button></form>";
+            document.querySelector(".studio").prepend(toast);
+        }"""
+    )
+    toast = page.locator("dialog.messages")
+    expect(toast).to_be_visible()
+    assert page.locator("#generate").bounding_box() == before
+    toast.get_by_role("button", name="Dismiss").click()
+    expect(toast).to_be_hidden()
 
 
 def test_the_mode_shows_the_texts_that_it_takes(page: Page) -> None:

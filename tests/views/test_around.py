@@ -3,10 +3,14 @@
 import re
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.contrib.auth.models import AnonymousUser
+from django.db import connection
 from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 from sesame.utils import get_query_string
 
 from ledger import operations as ledger
@@ -103,6 +107,31 @@ def test_only_a_known_theme_is_drawn(browser: Client, cookie: str, theme: str | 
     assert "<b>" not in html.partition("<head")[0]
 
 
+# --- Messages ---
+
+
+def test_a_message_takes_no_room_and_can_be_dismissed_without_a_script(browser: Client) -> None:
+    song = factories.make_song()
+    html = browser.post(f"/generations/{song.pk}/cancel", follow=True).content.decode()
+    toast = re.search(r'<dialog class="messages" open[^>]*>(.*?)</dialog>', html, re.DOTALL)
+    assert toast is not None
+    assert '<ul role="status"><li>' in toast.group(1)
+    assert '<form method="dialog"><button' in toast.group(1)
+
+
+@pytest.mark.django_db
+def test_coming_and_going_is_not_worth_a_message(client: Client, ada: User) -> None:
+    ada.set_password("a-long-phrase-of-ada")
+    ada.save()
+    EmailAddress.objects.create(user=ada, email=ada.email, primary=True, verified=True)
+    typed = {"login": ada.email, "password": "a-long-phrase-of-ada"}
+    came = client.post("/accounts/login/", typed, follow=True)
+    assert came.redirect_chain[-1][0] == "/"
+    assert 'class="messages"' not in came.content.decode()
+    gone = client.post("/accounts/logout/", follow=True)
+    assert 'class="messages"' not in gone.content.decode()
+
+
 # --- Budget ---
 
 
@@ -114,6 +143,40 @@ def test_the_budget_page_shows_every_entry_with_its_song(browser: Client, ada: U
         assert words in html
     assert f"/generations/{song.pk}/" in html
     assert f"/generations/{failed.pk}/" in html
+
+
+def test_the_budget_page_links_each_entry_by_the_title_of_its_song(browser: Client, ada: User) -> None:
+    factories.make_song(recipe={"prompt": "Glass harmonica at noon"})
+    factories.make_generation(recipe={"prompt": None, "tags": ["fado", "lisbon"], "lyrics": ""})
+    html = browser.get("/budget/").content.decode()
+    titles = [title.strip() for title in re.findall(r'class="entry-song"[^>]*>([^<]*)</a>', html)]
+    assert titles == ["fado, lisbon", "Glass harmonica at noon", "Glass harmonica at noon"]
+
+
+def test_the_budget_page_asks_for_all_songs_at_once(
+    browser: Client, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    factories.make_song()
+    with CaptureQueriesContext(connection) as one:
+        browser.get("/budget/")
+    for _ in range(3):
+        factories.make_song()
+    with django_assert_num_queries(len(one)):
+        browser.get("/budget/")
+
+
+def test_an_amount_has_the_sign_of_what_it_does_to_the_budget(browser: Client, ada: User) -> None:
+    factories.make_song(songs=1)
+    factories.make_generation(state=State.FAILED)
+    html = browser.get("/budget/").content.decode()
+    amounts = re.findall(r'<td>(\w[\w ]*)</td><td class="amount figure">([^<]+)</td>', html)
+    assert sorted(amounts) == [
+        ("Charged", "\u2212$0.075"),
+        ("Given back", "+$0.075"),
+        ("Granted", "+$10.00"),
+        ("Set aside", "$0.075"),
+        ("Set aside", "$0.075"),
+    ]
 
 
 def test_a_month_that_is_none_is_not_there(browser: Client) -> None:

@@ -1,5 +1,6 @@
 """One song: its card, its page, cancelling it and asking for it again."""
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -7,6 +8,7 @@ from django.test import Client
 
 from ledger.models import Quota
 from ledger.queries import balance
+from studio import transitions
 from studio.models import Generation, User
 from studio.states import GenerationState as State
 from tests import factories
@@ -45,6 +47,23 @@ def test_the_page_of_a_song_shows_recipe_history_and_download(browser: Client) -
         assert part in html
     assert f"?recipe={song.pk}" in html
     assert html.count("<h1") == 1
+
+
+@pytest.mark.parametrize(
+    ("songs", "words"),
+    [
+        (2, ["Done; being saved", "Variation A is saved", "Variation B is saved"]),
+        (1, ["Done; being saved", "The song is saved"]),
+    ],
+)
+def test_what_happened_names_each_variation_once(browser: Client, songs: int, words: list[str]) -> None:
+    song = factories.make_song(songs=songs)
+    transitions.record(song, "job_progress", state=State.INGESTING)
+    for track in song.tracks.order_by("variation"):
+        transitions.record(song, "job_progress", state=State.INGESTING, track=str(track.pk))
+    html = browser.get(f"/generations/{song.pk}/").content.decode()
+    told = re.findall(r"<span>([^<]+)</span></li>", html.partition('class="timeline"')[2].partition("</ol>")[0])
+    assert [line for line in told if "saved" in line] == words
 
 
 def test_what_sonauto_wrote_is_shown_as_such(browser: Client) -> None:

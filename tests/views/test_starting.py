@@ -102,6 +102,46 @@ def test_a_budget_that_is_too_small_is_a_402_with_the_reason(browser: Client, ad
     assert Generation.objects.count() == 0
 
 
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+def test_a_budget_that_is_too_small_is_said_once(browser: Client, ada: User, headers: dict[str, str]) -> None:
+    Quota.objects.create(person=ada, monthly_micros=40_000)
+    html = browser.post("/generations/", FORM, headers=headers).content.decode()
+    reasons = re.search(r'<ul class="reasons"[^>]*>(.*?)</ul>', html, re.DOTALL)
+    assert reasons is not None
+    said = re.findall(r"<li>(.*?)</li>", reasons.group(1))
+    assert len(said) == 1
+    assert html.count(said[0]) == 1
+
+
+def test_a_refused_value_is_explained_at_its_field_only(browser: Client) -> None:
+    html = browser.post("/generations/", FORM | {"bpm": "900", "seed": "12x"}, headers=HTMX).content.decode()
+    assert html.count("Use &quot;auto&quot;") == 1
+    assert "Put right what is marked: BPM, Seed." in html
+
+
+def test_a_text_that_is_missing_is_said_at_its_field_once_it_was_asked_for(browser: Client) -> None:
+    html = browser.post("/generations/", FORM | {"prompt": ""}, headers=HTMX).content.decode()
+    assert html.count("A song needs something to start from.") == 1
+
+
+def test_a_bpm_of_zero_is_refused_like_any_other_bad_one(browser: Client) -> None:
+    answer = browser.post("/generations/", FORM | {"bpm": "0"})
+    assert answer.status_code == 422
+    assert '<div id="error-bpm" class="field-error"><p>' in answer.content.decode()
+    assert Generation.objects.count() == 0
+
+
+@pytest.mark.parametrize(("name", "limit"), [("prompt", 2_000), ("lyrics", 10_000)])
+def test_a_text_over_its_limit_is_kept_and_told_at_its_field(browser: Client, name: str, limit: int) -> None:
+    assert "maxlength" not in browser.get("/").content.decode()
+    typed = FORM | {"mode": "describe-lyrics", "lyrics": "La"} | {name: "a" * (limit + 1)}
+    answer = browser.post("/generations/", typed)
+    html = answer.content.decode()
+    assert answer.status_code == 422
+    assert re.search(rf'<div id="error-{name}" class="field-error"><p>[^<]*longer than {limit} characters', html)
+    assert "a" * (limit + 1) in html
+
+
 def test_a_frozen_budget_is_a_403(browser: Client, ada: User) -> None:
     Quota.objects.create(person=ada, monthly_micros=10_000_000, frozen=True)
     answer = browser.post("/generations/", FORM, headers=HTMX)
@@ -149,10 +189,11 @@ def test_a_quote_names_the_price_and_what_is_missing_and_writes_nothing(browser:
     assert Generation.objects.count() == 0
 
 
-def test_a_quote_puts_what_is_wrong_at_its_field_and_at_the_button(browser: Client) -> None:
+def test_a_quote_says_what_is_wrong_at_its_field_and_points_to_it_at_the_button(browser: Client) -> None:
     html = browser.post("/quote/", FORM | {"bpm": "900"}, headers=HTMX).content.decode()
     assert re.search(r'id="error-bpm" class="field-error" hx-swap-oob="true"><p>', html)
-    assert "20 to 300" in html.partition("</ul>")[0]
+    assert "Put right what is marked: BPM." in html.partition("</ul>")[0]
+    assert html.count("Use &quot;auto&quot;") == 1
 
 
 def test_a_quote_blames_no_field_that_nobody_has_come_to_yet(browser: Client) -> None:
