@@ -46,7 +46,7 @@ def budget(request: PersonRequest) -> HttpResponse:
 
 def _cards(person: User, entries: Sequence[Entry]) -> dict[UUID | None, Card]:
     """The songs of all these entries by their id, in two queries."""
-    ids = {_song_id(entry.reference) for entry in entries} - {None}
+    ids = {song_id for entry in entries if (song_id := _song_id(entry.reference)) is not None}
     rows = Generation.objects.of(person).filter(pk__in=ids).prefetch_related(ORDERED_TRACKS)
     return {row.pk: Card(row, list(row.tracks.all()), None, None) for row in rows}
 
