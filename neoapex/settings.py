@@ -315,9 +315,10 @@ LOGGING = {
     "loggers": {
         "django_guid": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
-        # Two lines for each ring of the beat would drown everything else.
-        "celery": {"level": "WARNING"},
-        "celery.beat": {"level": "WARNING"},
+        "celery": {"level": "INFO"},
+        # Two lines for each ring would drown everything else; what was done is told by our own.
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
         "django.server": {"level": "WARNING", "propagate": True},
     },
 }
