@@ -64,14 +64,17 @@ class Child:
         """
         deadline = time.monotonic() + seconds
         while not is_ready():
-            self._check_still_starting(deadline, seconds)
+            if self.exit_code is not None:
+                raise self.failure()
+            self._check_in_time(deadline, seconds)
             time.sleep(LOOK_SECONDS)
 
     def wait_ended(self, seconds: float) -> None:
         """Let it run to its end; raises ChildFailed when that takes too long or is not success, or Interrupted."""
         deadline = time.monotonic() + seconds
         while self.exit_code is None:
-            self._check_still_starting(deadline, seconds)
+            # Only the time: it may end, and well, between the look above and this one.
+            self._check_in_time(deadline, seconds)
             time.sleep(LOOK_SECONDS)
         if self.exit_code:
             raise self.failure()
@@ -95,10 +98,8 @@ class Child:
         end = "still runs" if self.exit_code is None else f"ended with {describe_exit(self.exit_code)}"
         return ChildFailed(f"{self.name} {end}.", self._last_words())
 
-    def _check_still_starting(self, deadline: float, seconds: float) -> None:
+    def _check_in_time(self, deadline: float, seconds: float) -> None:
         check_interrupted()
-        if self.exit_code is not None:
-            raise self.failure()
         if time.monotonic() > deadline:
             raise ChildFailed(f"{self.name} was not done after {seconds:g} s.", self._last_words())
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from neoapex.embedded import children
 from neoapex.embedded.children import Child, Program, start, stop_together
 from neoapex.embedded.errors import ChildFailed
 from tests.embedded.processes import BASE_DIR, assert_gone, family, is_alive, wait_until
@@ -165,3 +166,16 @@ def test_a_leashed_module_warns_through_the_log_and_keeps_its_output_clean(tmp_p
     assert log.read_text().startswith("line: ")
     assert "careful" in log.read_text()
     assert log.read_text().endswith("bye")
+
+
+def test_a_child_that_ends_well_between_two_looks_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = start(shell("exec sleep 0.2", tmp_path))
+
+    def long_look(*_: object) -> None:
+        child.process.wait(10)
+
+    monkeypatch.setattr(children, "check_interrupted", long_look)
+    child.wait_ended(20)
+    assert child.exit_code == 0
