@@ -32,6 +32,17 @@ class InsufficientBudget(LedgerError):
         )
 
 
+class OrganisationCapReached(LedgerError):
+    """The person has enough, and all together have not. How much that is, is not said to everybody."""
+
+    code = "organisation_cap_reached"
+
+    def __init__(self, *, resets_at: datetime) -> None:
+        super().__init__("The organisation's budget for this month is used up.")
+        self.resets_at = resets_at
+        self.hint = f"It starts anew on {resets_at.day} {resets_at:%B %Y} (UTC). Until then, an admin can raise it."
+
+
 class BudgetFrozen(LedgerError):
     code = "budget_frozen"
     hint = "Ask an admin of the studio to unfreeze it. Songs that are under way will still finish."
@@ -93,6 +104,25 @@ class GrantInUse(LedgerError):
     def __init__(self, available_micros: int) -> None:
         super().__init__(f"Only {display_dollars(max(available_micros, 0))} of this budget are neither held nor spent.")
         self.available_micros = available_micros
+
+
+class SpentBelowZero(LedgerError):
+    """An adjustment can give back only what was spent in that month. Amount in micros."""
+
+    code = "spent_below_zero"
+    hint = "Give back at most that. To let somebody spend more, grant more."
+
+    def __init__(self, spent_micros: int) -> None:
+        super().__init__(f"Only {display_dollars(spent_micros)} were spent in this month.")
+        self.spent_micros = spent_micros
+
+
+class ReasonMissing(LedgerError):
+    code = "reason_missing"
+    hint = "Say in a few words why; it stays in the books."
+
+    def __init__(self) -> None:
+        super().__init__("The books need a reason.")
 
 
 class InvalidAmount(LedgerError):

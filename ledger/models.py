@@ -1,4 +1,4 @@
-"""The ledger's facts: budgets with counters, the entries that sum to them, and quotas. No rules but constraints."""
+"""The ledger's facts: budgets with counters, the entries that sum to them, quotas. No rules but constraints."""
 
 from typing import ClassVar
 
@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 
 class BudgetKind(models.TextChoices):
@@ -78,7 +79,8 @@ class Entry(models.Model):
     """One immutable ledger line; a database trigger refuses to change, delete or truncate what is written.
 
     A hold stands open until the CHARGE or RELEASE that names it in `hold`. A CHARGE without one is the house's own. An
-    ADJUST with one is a side of a move from the person to the house; without one it takes a grant back.
+    ADJUST with one is a side of a move from the person to the house; without one it takes a grant back, or corrects
+    what was spent.
     """
 
     kind = models.CharField(max_length=7, choices=EntryKind.choices)
@@ -88,6 +90,8 @@ class Entry(models.Model):
     spent_delta = models.BigIntegerField(db_default=0)
     # Opaque: the ledger does not know what it stands for.
     reference = models.TextField()
+    # As opaque: what the money was for, in the caller's words. An outcome carries its hold's.
+    label = models.TextField(blank=True, db_default="")
     hold = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="outcomes", db_index=False)
     reason = models.TextField(blank=True, db_default="")
     author = models.ForeignKey(
@@ -100,6 +104,8 @@ class Entry(models.Model):
         indexes = [
             models.Index(fields=["budget", "-id"], name="entry_statement"),
             models.Index(fields=["author"], condition=Q(author__isnull=False), name="entry_author"),
+            # The few entries that say how much was granted, among the many that spend it.
+            models.Index(fields=["budget"], condition=~Q(granted_delta=0), name="entry_grants"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["reference"], condition=Q(kind="HOLD"), name="entry_hold_once"),
@@ -126,7 +132,7 @@ class Entry(models.Model):
                     Q(kind="ADJUST", held_delta=0)
                     & (
                         Q(granted_delta__lt=0, spent_delta=0, hold__isnull=True)
-                        | (Q(granted_delta=0, hold__isnull=False) & ~Q(spent_delta=0))
+                        | (Q(granted_delta=0) & ~Q(spent_delta=0))
                     )
                 ),
                 name="entry_kind_fits_deltas",
@@ -141,12 +147,36 @@ class Entry(models.Model):
         return f"{self.kind} {self.reference}"
 
 
+class Spending(models.Model):
+    """What was spent of a budget on one day for one label: the sum of its entries, written together with each.
+
+    Days are UTC's and lie in the budget's month: what was spent after it counts for its last day.
+    """
+
+    budget = models.ForeignKey(Budget, on_delete=models.PROTECT, related_name="spendings", db_index=False)
+    day = models.DateField()
+    label = models.TextField(blank=True)
+    spent_micros = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["budget", "day", "label"], name="spending_day_once"),
+        ]
+        indexes = [models.Index(fields=["day"], name="spending_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.label}"
+
+
 class Quota(models.Model):
     """What a person's months start with, where it is not the studio's default, and whether they may spend at all."""
 
     person = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="quota")
-    monthly_micros = models.BigIntegerField(null=True, blank=True, help_text="Empty: the studio's default.")
-    frozen = models.BooleanField(default=False, help_text="A frozen person starts nothing new.")
+    monthly_micros = models.BigIntegerField(null=True, blank=True, help_text=_("Empty: the studio's default."))
+    frozen = models.BooleanField(default=False, help_text=_("A frozen person starts nothing new."))
+    rolls_over = models.BooleanField(
+        default=False, help_text=_("What was left of the last month used is added to a new month.")
+    )
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
@@ -157,3 +187,59 @@ class Quota(models.Model):
 
     def __str__(self) -> str:
         return f"quota of {self.person_id}"
+
+
+class Organisation(models.Model):
+    """The one row that says what everybody together may spend in a month. Empty: there is no such cap."""
+
+    monthly_cap_micros = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = _("organisation")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(condition=Q(pk=1), name="organisation_once"),
+            models.CheckConstraint(
+                condition=Q(monthly_cap_micros__isnull=True) | Q(monthly_cap_micros__gte=0),
+                name="organisation_cap_not_negative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(_("organisation"))
+
+
+class OrganisationMonth(models.Model):
+    """What everybody together, the house too, holds and spent in a month; kept only while there is a cap.
+
+    Without a cap there is no row, so that the holds of different people have no row in common to wait for.
+    """
+
+    month = models.DateField(unique=True)
+    cap_micros = models.BigIntegerField()
+    used_micros = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(
+                condition=Q(cap_micros__gte=0, used_micros__gte=0), name="organisation_month_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"organisation {self.month:%Y-%m}"
+
+
+class AuditRun(models.Model):
+    """What one audit found. No drifts: every counter is what its entries sum to. Without an end: it broke off."""
+
+    started_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+    budgets = models.PositiveBigIntegerField(default=0)
+    entries = models.PositiveBigIntegerField(default=0)
+    drifts = models.JSONField(default=list)
+
+    class Meta:
+        get_latest_by = "started_at"
+
+    def __str__(self) -> str:
+        return f"audit of {self.started_at:%Y-%m-%d %H:%M}"

@@ -5,15 +5,15 @@ the house in one transaction takes the person first: rows locked in one order ca
 """
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from datetime import date, datetime
+from typing import Any, NamedTuple
 
-import psycopg
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
-from ledger import quotas, statements
+from ledger import budgets, months, organisation, statements
+from ledger.booking import EXPECTED, book
 from ledger.errors import (
     BudgetFrozen,
     GrantInUse,
@@ -22,8 +22,10 @@ from ledger.errors import (
     InvalidAmount,
     LedgerBusy,
     MoreThanCharged,
+    OrganisationCapReached,
+    ReasonMissing,
     ReferenceConflict,
-    RuleBroken,
+    SpentBelowZero,
     UnknownHold,
 )
 from ledger.models import RESOLUTIONS, Budget, BudgetKind, Entry, EntryKind
@@ -31,40 +33,70 @@ from ledger.money import MAX_MICROS, check_micros
 
 HOLD_TRIES = 5
 
-# Broken by a repeat or in a lost race: the caller looks at what is there. Any other rule is broken by a fault of ours.
-_EXPECTED = frozenset({"entry_hold_once", "entry_grant_once", "budget_within_grant"})
-
 # What BOOK writes where an operation says nothing.
-_NOTHING: Mapping[str, object] = {"granted": 0, "spent": 0, "hold": None, "author": None}
+_NOTHING: Mapping[str, object] = {"granted": 0, "spent": 0, "label": "", "hold": None, "author": None}
 
 
-def hold(*, person: AbstractBaseUser, amount_micros: int, reference: str, now: datetime | None = None) -> Entry:
+class _Obstacles(NamedTuple):
+    """What WHY_NOT found. `available_micros` is None where the month has no budget yet."""
+
+    is_held: bool
+    is_frozen: bool
+    available_micros: int | None
+    cap_micros: int | None
+    organisation_left_micros: int | None
+
+
+def hold(
+    *, person: AbstractBaseUser, amount_micros: int, reference: str, label: str = "", now: datetime | None = None
+) -> Entry:
     """Set money aside in the person's budget of the month of `now`; that budget appears on its first use.
 
     :raises InsufficientBudget: nothing was held.
+    :raises OrganisationCapReached: nor here; the person has enough, and all together have not.
     :raises BudgetFrozen: an admin stopped this person's spending.
     :raises ReferenceConflict: the reference is held already with another amount or for another person.
     :raises LedgerBusy: the budget changed under every try.
     """
     check_micros(amount_micros)
-    month = quotas.month_of(now)
-    parameters = {"person": person.pk, "month": month, "amount": amount_micros, "reference": reference}
+    month = months.month_of(now)
+    parameters = {
+        "person": person.pk,
+        "month": month,
+        "amount": amount_micros,
+        "reference": reference,
+        "label": label,
+    }
     for _ in range(HOLD_TRIES):
-        if booked := _book(statements.HOLD, parameters):
+        if booked := book(statements.HOLD, parameters):
             return booked
-        # In this order: a rival with the same reference that took the money is then seen to have it.
-        budget = Budget.objects.filter(person_id=person.pk, month=month).first()
-        if earlier := _hold_of(reference):
+        found = _obstacles(parameters)
+        if found.is_held and (earlier := _hold_of(reference)):
             return _same(earlier, earlier.budget.person_id == person.pk and earlier.held_delta == amount_micros)
-        if quotas.is_frozen(person):
+        if found.is_frozen:
             raise BudgetFrozen
-        if budget is None:
-            _open_budget(person, month)
-        elif budget.available_micros < amount_micros:
+        if found.available_micros is None:
+            budgets.open_budget(person, month)
+        elif found.available_micros < amount_micros:
             raise InsufficientBudget(
-                available_micros=budget.available_micros, needed_micros=amount_micros, resets_at=quotas.resets_at(month)
+                available_micros=found.available_micros, needed_micros=amount_micros, resets_at=months.resets_at(month)
             )
+        elif found.cap_micros is not None:
+            _check_organisation(found.organisation_left_micros, amount_micros, month)
     raise LedgerBusy
+
+
+def _obstacles(parameters: Mapping[str, Any]) -> _Obstacles:
+    with connection.cursor() as cursor:
+        cursor.execute(statements.WHY_NOT, parameters)
+        return _Obstacles(*cursor.fetchone())
+
+
+def _check_organisation(left_micros: int | None, needed_micros: int, month: date) -> None:
+    if left_micros is None:
+        organisation.open_month(month)
+    elif left_micros < needed_micros:
+        raise OrganisationCapReached(resets_at=months.resets_at(month))
 
 
 def charge(*, reference: str, amount_micros: int) -> Entry:
@@ -91,7 +123,7 @@ def release(*, reference: str) -> Entry:
 
 def _resolve(kind: EntryKind, reference: str, spent_micros: int) -> Entry:
     parameters = {"kind": kind.value, "reference": reference, "spent": spent_micros}
-    if booked := _book(statements.RESOLVE, parameters):
+    if booked := book(statements.RESOLVE, parameters):
         return booked
     earlier = Entry.objects.filter(hold__reference=reference, hold__kind=EntryKind.HOLD, kind__in=RESOLUTIONS).first()
     if earlier is None:
@@ -101,7 +133,15 @@ def _resolve(kind: EntryKind, reference: str, spent_micros: int) -> Entry:
     return _same(earlier, earlier.spent_delta == spent_micros)
 
 
-def charge_house(*, reference: str, amount_micros: int, reason: str, now: datetime | None = None) -> Entry:
+def charge_house(
+    *,
+    reference: str,
+    amount_micros: int,
+    reason: str,
+    label: str = "",
+    author: AbstractBaseUser | None = None,
+    now: datetime | None = None,
+) -> Entry:
     """Book what fal bills and no person pays, in the month of `now`. The house is never refused.
 
     :raises ReferenceConflict: the house paid another amount under this reference.
@@ -110,15 +150,13 @@ def charge_house(*, reference: str, amount_micros: int, reason: str, now: dateti
     paid = Entry.objects.filter(reference=reference, kind=EntryKind.CHARGE, hold__isnull=True)
     # A repeat is looked for first, lest it open the budget of a later month.
     entry = paid.first() or _book(
-        statements.BOOK,
-        {
-            **_NOTHING,
-            "kind": EntryKind.CHARGE.value,
-            "budget": _open_house(quotas.month_of(now)).pk,
-            "spent": amount_micros,
-            "reference": reference,
-            "reason": reason,
-        },
+        budgets.open_house(months.month_of(now)),
+        kind=EntryKind.CHARGE,
+        spent=amount_micros,
+        reference=reference,
+        reason=reason,
+        label=label,
+        author=author,
     )
     entry = entry or paid.get()
     return _same(entry, entry.spent_delta == amount_micros)
@@ -143,24 +181,89 @@ def move_to_house(*, reference: str, amount_micros: int, reason: str) -> tuple[E
         raise MoreThanCharged(reference, charged_micros)
     with transaction.atomic():
         given = _move(held.budget, held, -amount_micros, reason)
-        return given, _move(_open_house(held.budget.month), held, amount_micros, reason)
+        return given, _move(budgets.open_house(held.budget.month), held, amount_micros, reason)
 
 
 def _move(budget: Budget, held: Entry, spent_delta: int, reason: str) -> Entry:
     entry = _book(
-        statements.BOOK,
-        {
-            **_NOTHING,
-            "kind": EntryKind.ADJUST.value,
-            "budget": budget.pk,
-            "spent": spent_delta,
-            "reference": held.reference,
-            "reason": reason,
-            "hold": held.pk,
-        },
+        budget,
+        kind=EntryKind.ADJUST,
+        spent=spent_delta,
+        reference=held.reference,
+        reason=reason,
+        label=held.label,
+        hold=held.pk,
     )
     entry = entry or Entry.objects.get(hold=held, budget=budget, kind=EntryKind.ADJUST)
     return _same(entry, entry.spent_delta == spent_delta)
+
+
+def adjust(
+    *,
+    person: AbstractBaseUser | None,
+    spent_micros: int,
+    reference: str,
+    reason: str,
+    author: AbstractBaseUser | None,
+    house_pays: bool = False,
+    now: datetime | None = None,
+) -> Entry:
+    """Correct what was spent in the month of `now`, by a person or (None) by the house: less with a negative amount.
+
+    With `house_pays` the house's books change by as much the other way, so that the whole is still what fal billed.
+
+    :raises SpentBelowZero: not so much was spent.
+    :raises InsufficientBudget: the person has not so much to spend.
+    :raises ReferenceConflict: the reference stands for another amount or person.
+    """
+    if check_micros(spent_micros, at_least=-MAX_MICROS) == 0:
+        raise InvalidAmount("An adjustment of nothing changes nothing.")
+    if house_pays and person is None:
+        raise ValueError("The house can't take over from itself.")
+    month = months.month_of(now)
+    with transaction.atomic():
+        entry = _adjust(person, spent_micros, reference, reason, author, month)
+        if house_pays:
+            _adjust(None, -spent_micros, f"{reference}:house", reason, author, entry.budget.month)
+    return entry
+
+
+def _adjust(
+    person: AbstractBaseUser | None,
+    spent_micros: int,
+    reference: str,
+    reason: str,
+    author: AbstractBaseUser | None,
+    month: date,
+) -> Entry:
+    entry = _grant_of(reference)
+    if entry is None:
+        budget = budgets.open_house(month) if person is None else budgets.open_budget(person, month)
+        entry = _book(
+            budget,
+            kind=EntryKind.ADJUST,
+            spent=spent_micros,
+            reference=reference,
+            reason=reason,
+            author=author,
+            expected=EXPECTED | {"budget_not_negative"},
+        )
+        entry = entry or _grant_of(reference)
+        if entry is None:
+            budget.refresh_from_db()
+            raise _adjustment_refused(budget, spent_micros)
+    whose = None if person is None else person.pk
+    return _same(entry, entry.budget.person_id == whose and entry.spent_delta == spent_micros)
+
+
+def _adjustment_refused(budget: Budget, spent_micros: int) -> Exception:
+    if budget.spent_micros + spent_micros < 0:
+        return SpentBelowZero(budget.spent_micros)
+    return InsufficientBudget(
+        available_micros=budget.available_micros,
+        needed_micros=spent_micros,
+        resets_at=months.resets_at(budget.month),
+    )
 
 
 def grant(
@@ -179,7 +282,7 @@ def grant(
     """
     if check_micros(amount_micros, at_least=-MAX_MICROS) == 0:
         raise InvalidAmount("A grant of nothing changes nothing.")
-    entry = _grant_of(reference) or _grant(person, amount_micros, reference, reason, author, quotas.month_of(now))
+    entry = _grant_of(reference) or _grant(person, amount_micros, reference, reason, author, months.month_of(now))
     return _same(entry, entry.budget.person_id == person.pk and entry.granted_delta == amount_micros)
 
 
@@ -191,18 +294,16 @@ def _grant(
     author: AbstractBaseUser | None,
     month: date,
 ) -> Entry:
-    budget = _open_budget(person, month)
+    budget = budgets.open_budget(person, month)
+    statement = statements.BOOK if amount_micros > 0 else statements.TAKE_BACK
     entry = _book(
-        statements.BOOK if amount_micros > 0 else statements.TAKE_BACK,
-        {
-            **_NOTHING,
-            "kind": EntryKind.GRANT.value,
-            "budget": budget.pk,
-            "granted": amount_micros,
-            "reference": reference,
-            "reason": reason,
-            "author": author.pk if author else None,
-        },
+        budget,
+        statement,
+        kind=EntryKind.GRANT,
+        granted=amount_micros,
+        reference=reference,
+        reason=reason,
+        author=author,
     )
     entry = entry or _grant_of(reference)
     if entry is None:
@@ -212,36 +313,39 @@ def _grant(
 
 
 def _grant_of(reference: str) -> Entry | None:
-    """The GRANT, a month's first one included, or the ADJUST that took a grant back."""
+    """The GRANT, a month's first one included, or the ADJUST that took a grant back or corrected what was spent."""
     granted = Q(kind=EntryKind.GRANT) | Q(kind=EntryKind.ADJUST, hold__isnull=True)
     return Entry.objects.select_related("budget").filter(granted, reference=reference).first()
 
 
-def _open_budget(person: AbstractBaseUser, month: date) -> Budget:
-    """The person's budget of the month, made with its GRANT where nobody used it before."""
-    mine = Budget.objects.filter(person_id=person.pk, month=month)
-    if (budget := mine.first()) is not None:
-        return budget
-    _book(
-        statements.OPEN_BUDGET,
+def _book(
+    budget: Budget,
+    statement: str | None = None,
+    *,
+    kind: EntryKind,
+    reason: str,
+    author: AbstractBaseUser | None = None,
+    expected: frozenset[str] = EXPECTED,
+    **values: object,
+) -> Entry | None:
+    """Book on the budget what some person or program has a reason for. :raises ReasonMissing:"""
+    if not reason.strip():
+        raise ReasonMissing
+    if statement is None:
+        statement = statements.BOOK_HOUSE if budget.kind == BudgetKind.HOUSE else statements.BOOK
+    return book(
+        statement,
         {
-            "person": person.pk,
-            "month": month,
-            "granted": quotas.monthly_micros(person),
-            "reference": f"quota:{person.pk}:{quotas.month_name(month)}",
-            "reason": "The month's budget",
+            **_NOTHING,
+            "kind": kind.value,
+            "budget": budget.pk,
+            "month": budget.month,
+            "reason": reason,
+            "author": author.pk if author else None,
+            **values,
         },
+        expected=expected,
     )
-    return mine.get()
-
-
-def _open_house(month: date) -> Budget:
-    house = Budget.objects.filter(kind=BudgetKind.HOUSE, month=month)
-    if (budget := house.first()) is not None:
-        return budget
-    with connection.cursor() as cursor:
-        cursor.execute(statements.OPEN_HOUSE, {"month": month})
-    return house.get()
 
 
 def _hold_of(reference: str) -> Entry | None:
@@ -253,25 +357,3 @@ def _same(earlier: Entry, says_the_same: bool) -> Entry:
     if not says_the_same:
         raise ReferenceConflict(earlier.reference)
     return earlier
-
-
-def _book(statement: str, parameters: Mapping[str, object]) -> Entry | None:
-    """Run one statement that changes a budget and writes the entry that explains it; None when it wrote nothing.
-
-    :raises RuleBroken: naming the constraint that stood in the way.
-    """
-    # One statement is a transaction of its own; inside the caller's, a savepoint keeps theirs alive when it fails.
-    undoable = transaction.atomic() if connection.in_atomic_block else nullcontext()
-    try:
-        with undoable:
-            return next(iter(Entry.objects.raw(statement, parameters)), None)
-    except IntegrityError as error:
-        constraint = _constraint_of(error)
-        if constraint in _EXPECTED:
-            return None
-        raise RuleBroken(constraint) from error
-
-
-def _constraint_of(error: IntegrityError) -> str:
-    cause = error.__cause__
-    return (cause.diag.constraint_name or "") if isinstance(cause, psycopg.Error) else ""

@@ -1,13 +1,14 @@
 """Reads of the ledger; none of them writes, so looking at a balance opens no budget."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Exists, OuterRef, QuerySet, Sum
 
-from ledger import quotas
-from ledger.models import RESOLUTIONS, Budget, Entry, EntryKind
+from ledger import budgets, months
+from ledger.models import RESOLUTIONS, Budget, Entry, EntryKind, Spending
 
 PAGE_ENTRIES = 50
 MAX_PAGE_ENTRIES = 200
@@ -34,20 +35,34 @@ class EntryPage:
     next_cursor: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class DaySpending:
+    """Negative where more was given back on that day than spent."""
+
+    day: date
+    label: str
+    spent_micros: int
+
+
 def balance(person: AbstractBaseUser, now: datetime | None = None) -> Balance:
     """The person's budget of the month of `now`; where there is none yet, what it will begin with."""
-    month = quotas.month_of(now)
-    budget = Budget.objects.filter(person_id=person.pk, month=month).first()
-    if budget is None:
-        budget = Budget(granted_micros=quotas.monthly_micros(person), held_micros=0, spent_micros=0)
-    return Balance(
-        month=quotas.month_name(month),
-        granted_micros=budget.granted_micros,
-        held_micros=budget.held_micros,
-        spent_micros=budget.spent_micros,
-        available_micros=budget.available_micros,
-        resets_at=quotas.resets_at(month),
-    )
+    month = months.month_of(now)
+    budget = _budget(person, month)
+    return _balance(budget or _empty(month, budgets.first_grant_micros(person, month)))
+
+
+def balance_of(person: AbstractBaseUser, month: str) -> Balance:
+    """A month like ``2026-11`` as it stands in the books: with nothing granted where no budget was opened.
+
+    :raises InvalidMonth: when the month has another form.
+    """
+    first_day = months.parse_month(month)
+    return _balance(_budget(person, first_day) or _empty(first_day, 0))
+
+
+def months_of(person: AbstractBaseUser) -> list[Balance]:
+    """The person's months with a budget, newest first."""
+    return [_balance(budget) for budget in Budget.objects.filter(person_id=person.pk).order_by("-month")]
 
 
 def entries(
@@ -57,14 +72,55 @@ def entries(
 
     :raises InvalidMonth: when the month has another form.
     """
-    first_day = quotas.parse_month(month) if month is not None else quotas.month_of()
+    first_day = months.parse_month(month) if month is not None else months.month_of()
     limit = max(1, min(limit, MAX_PAGE_ENTRIES))
-    found = Entry.objects.filter(budget__person_id=person.pk, budget__month=first_day).order_by("-id")
+    budget = _budget(person, first_day)
+    if budget is None:
+        return EntryPage(months.month_name(first_day), [], None)
+    found = Entry.objects.filter(budget=budget).order_by("-id")
     if cursor is not None:
         found = found.filter(id__lt=cursor)
     page = list(found[: limit + 1])
     following = page[limit - 1].pk if len(page) > limit else None
-    return EntryPage(quotas.month_name(first_day), page[:limit], following)
+    return EntryPage(months.month_name(first_day), page[:limit], following)
+
+
+def statement(person: AbstractBaseUser, month: str) -> Iterator[Entry]:
+    """Every entry of a month, oldest first, a few at a time: a month of any length costs the same memory.
+
+    :raises InvalidMonth: when the month has another form.
+    """
+    budget = _budget(person, months.parse_month(month))
+    return Entry.objects.filter(budget=budget).order_by("id").iterator(chunk_size=500) if budget else iter(())
+
+
+def spending(person: AbstractBaseUser, month: str) -> list[DaySpending]:
+    """What a month's days cost, by label, in order of days.
+
+    :raises InvalidMonth: when the month has another form.
+    """
+    days = Spending.objects.filter(budget__person_id=person.pk, budget__month=months.parse_month(month))
+    rows = days.order_by("day", "label").values_list("day", "label", "spent_micros")
+    return [DaySpending(day, label, micros) for day, label, micros in rows]
+
+
+def _budget(person: AbstractBaseUser, month: date) -> Budget | None:
+    return Budget.objects.filter(person_id=person.pk, month=month).first()
+
+
+def _empty(month: date, granted_micros: int) -> Budget:
+    return Budget(month=month, granted_micros=granted_micros, held_micros=0, spent_micros=0)
+
+
+def _balance(budget: Budget) -> Balance:
+    return Balance(
+        month=months.month_name(budget.month),
+        granted_micros=budget.granted_micros,
+        held_micros=budget.held_micros,
+        spent_micros=budget.spent_micros,
+        available_micros=budget.available_micros,
+        resets_at=months.resets_at(budget.month),
+    )
 
 
 def total_spent_micros(month: str | None = None) -> int:
@@ -74,7 +130,7 @@ def total_spent_micros(month: str | None = None) -> int:
     """
     budgets = Budget.objects.all()
     if month is not None:
-        budgets = budgets.filter(month=quotas.parse_month(month))
+        budgets = budgets.filter(month=months.parse_month(month))
     return int(budgets.aggregate(total=Sum("spent_micros", default=0))["total"])
 
 

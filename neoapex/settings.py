@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django_guid.integrations import CeleryIntegration
@@ -134,6 +135,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "tidy": {"task": "studio.tidy", "schedule": timedelta(minutes=10), "options": {"expires": 600}},
     "look": {"task": "studio.look", "schedule": timedelta(seconds=3), "options": {"expires": 10}},
+    "audit": {"task": "ledger.audit", "schedule": crontab(hour="3", minute="17"), "options": {"expires": 3600}},
     "deliveries": {"task": "webhooks.process_waiting", "schedule": timedelta(seconds=15), "options": {"expires": 60}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(NEOAPEX_HOME / "beat-schedule")

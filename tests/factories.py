@@ -6,6 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from ledger import operations as ledger
+from ledger.models import Quota
 from studio import transitions
 from studio.models import Generation, Track, User
 from studio.states import GenerationState, TrackState
@@ -28,6 +29,10 @@ def ben() -> User:
 
 def _person(email: str) -> User:
     return User.objects.filter(email=email).first() or User.objects.create_user(email)
+
+
+def freeze(person: User, *, frozen: bool = True) -> None:
+    Quota.objects.update_or_create(person=person, defaults={"frozen": frozen})
 
 
 def make_recipe(**inputs: Any) -> dict[str, Any]:

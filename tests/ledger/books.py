@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 
-from ledger import queries
+from ledger import audit, queries
 from ledger.models import Budget, Entry, EntryKind
 
 
@@ -27,6 +27,7 @@ def recomputed() -> dict[int, dict[str, int]]:
 def assert_balanced() -> None:
     """Counters are what the entries sum to, open holds are what is held, and each hold ends in its own month."""
     assert counters() == recomputed()
+    assert list(audit.drifts()) == []
     held: Counter[int] = Counter()
     for hold in queries.open_holds():
         held[hold.budget_id] += hold.held_delta

@@ -146,7 +146,7 @@ class TestEntryRules:
             {"kind": "RELEASE", "held_delta": -1, "spent_delta": 1, "hold": True},
             {"kind": "ADJUST", "granted_delta": 1},
             {"kind": "ADJUST", "granted_delta": -1, "hold": True},
-            {"kind": "ADJUST", "spent_delta": 1},
+            {"kind": "ADJUST", "granted_delta": -1, "spent_delta": 1},
             {"kind": "ADJUST", "held_delta": -1, "spent_delta": 1, "hold": True},
             {"kind": "ADJUST", "hold": True},
             {"kind": "HUH", "granted_delta": 1},

@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from ledger import operations, queries, quotas
+from ledger import operations, queries
 from ledger.errors import LedgerError
 from ledger.models import Entry, Quota
 from studio.models import User
+from tests.factories import freeze
 from tests.ledger.books import assert_balanced
 from tests.ledger.conftest import QUOTA_MICROS
 
@@ -201,7 +202,7 @@ class Histories(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES))
     def freeze_or_thaw(self, name: str) -> None:
         self.model.frozen ^= {name}
-        quotas.set_frozen(self.people[name], frozen=name in self.model.frozen)
+        freeze(self.people[name], frozen=name in self.model.frozen)
 
     @rule(name=st.sampled_from(NAMES), micros=st.sampled_from([0, 500_000, 2_000_000]))
     def set_quota(self, name: str, micros: int) -> None:

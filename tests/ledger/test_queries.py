@@ -6,7 +6,7 @@ import pytest
 from ninja.testing import TestClient
 from pytest_django import DjangoAssertNumQueries
 
-from ledger import api, operations, queries, quotas
+from ledger import api, months, operations, queries
 from ledger.errors import InvalidMonth
 from ledger.models import Budget, Entry, Quota
 from studio.models import User
@@ -82,14 +82,14 @@ class TestHttp:
     def test_a_balance_is_told_in_dollars(self, ada: User) -> None:
         hold(ada, "song", datetime.now(UTC))
         told = TestClient(api.credits_router).get("/balance", user=ada).json()
-        month = quotas.month_of()
+        month = months.month_of()
         assert told == {
             "month": f"{month:%Y-%m}",
             "granted": "1.0000",
             "held": "0.0750",
             "spent": "0.0000",
             "available": "0.9250",
-            "resets_at": f"{quotas.resets_at(month):%Y-%m-%dT%H:%M:%SZ}",
+            "resets_at": f"{months.resets_at(month):%Y-%m-%dT%H:%M:%SZ}",
             "currency": "USD",
         }
 

@@ -10,13 +10,13 @@ from pytest_django import Settings
 
 from ledger.errors import BudgetFrozen, InsufficientBudget
 from ledger.models import Entry
-from ledger.quotas import set_frozen
 from studio import dispatch, generations
 from studio.endpoints import NotDirect
 from studio.errors import IdempotencyConflict, InvalidIdempotencyKey, InvalidInput, TooManyWaiting
 from studio.fal.mock import MockFalClient
 from studio.models import Generation, IdempotencyKey, User
 from studio.states import GenerationState as State
+from tests.factories import freeze
 from tests.studio.fixtures import Rings
 from tests.studio.people import (
     DESCRIBED,
@@ -122,7 +122,7 @@ def test_too_little_money_writes_nothing_and_holds_nothing(settings: Settings, d
 
 
 def test_a_frozen_person_starts_nothing(ada: User) -> None:
-    set_frozen(ada, frozen=True)
+    freeze(ada, frozen=True)
     with pytest.raises(BudgetFrozen):
         asked_for(ada)
     assert nothing_was_written()
@@ -194,7 +194,7 @@ def test_a_quote_gives_every_reason_at_once(all_wrong: User) -> None:
 
 
 def test_a_quote_of_a_frozen_person_says_frozen(ada: User) -> None:
-    set_frozen(ada, frozen=True)
+    freeze(ada, frozen=True)
     assert [reason.code for reason in quote(ada).reasons] == ["budget_frozen"]
 
 
