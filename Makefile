@@ -39,6 +39,10 @@ help:
 	@neoapex/embedded/bootstrap.sh packages requirements-dev.txt
 	touch $@
 
+.venv/.installed-bench: requirements-bench.txt .venv/.installed-dev
+	@neoapex/embedded/bootstrap.sh packages requirements-bench.txt
+	touch $@
+
 node_modules/.installed: package-lock.json requirements-npm.txt | .venv/bin/python
 	@neoapex/embedded/bootstrap.sh npm
 	touch $@
@@ -74,7 +78,7 @@ migrations: .venv/.installed-dev node_modules/.installed
 deploy-check: .venv/.installed-dev node_modules/.installed
 	@$(CHECK_ENVIRONMENT) $(PRODUCTION_ENVIRONMENT) $(PYTHON) manage.py check --deploy --fail-level WARNING
 
-bench: .venv/.installed-dev node_modules/.installed
+bench: .venv/.installed-bench node_modules/.installed
 	@exec $(PYTHON) -m benchmarks
 
 chaos: .venv/.installed-dev node_modules/.installed

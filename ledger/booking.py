@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from typing import Any
 
 import psycopg
 from django.db import IntegrityError, connection, transaction
 
+from ledger import statements
 from ledger.errors import RuleBroken
 from ledger.models import Entry
 
 # Broken by a repeat, in a lost race, or by an amount that doesn't fit: the caller looks at what is there. Any other
-# rule is broken by a fault of ours. `budget_id` is no constraint's name but the column's: a hold that the organisation
-# has no room for has no budget.
-EXPECTED = frozenset({"entry_hold_once", "entry_grant_once", "budget_within_grant", "budget_id"})
+# rule is broken by a fault of ours.
+EXPECTED = frozenset({"entry_hold_once", "entry_grant_once", "budget_within_grant", "organisation_within_cap"})
 
 
-def book(statement: str, parameters: Mapping[str, object], *, expected: frozenset[str] = EXPECTED) -> Entry | None:
+def book(statement: str, parameters: Mapping[str, Any], *, expected: frozenset[str] = EXPECTED) -> Entry | None:
     """Run a statement that changes a budget and writes the entry that explains it; None when it wrote nothing.
 
     :raises RuleBroken: naming the constraint that stood in the way, where that isn't among the expected.
@@ -23,18 +24,17 @@ def book(statement: str, parameters: Mapping[str, object], *, expected: frozense
     # One statement is a transaction of its own; inside the caller's, a savepoint keeps theirs alive when it fails.
     undoable = transaction.atomic() if connection.in_atomic_block else nullcontext()
     try:
-        with undoable:
-            return next(iter(Entry.objects.raw(statement, parameters)), None)
+        with undoable, connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            row = cursor.fetchone()
     except IntegrityError as error:
         rule = _rule_of(error)
         if rule in expected:
             return None
         raise RuleBroken(rule) from error
+    return None if row is None else Entry.from_db(connection.alias, statements.ENTRY_FIELDS, row)
 
 
 def _rule_of(error: IntegrityError) -> str:
-    """The constraint's name, or the column's that may not be null."""
     cause = error.__cause__
-    if not isinstance(cause, psycopg.Error):
-        return ""
-    return cause.diag.constraint_name or cause.diag.column_name or ""
+    return (cause.diag.constraint_name or "") if isinstance(cause, psycopg.Error) else ""

@@ -82,7 +82,6 @@ def _carry_over(before: Budget, opened: Budget) -> None:
     into = {
         "kind": EntryKind.GRANT.value,
         "budget": opened.pk,
-        "month": opened.month,
         "granted": unused,
         "reference": f"carry-in:{reference}",
         "reason": f"Carried over from {names['from']}",

@@ -28,7 +28,7 @@ from ledger.errors import (
     SpentBelowZero,
     UnknownHold,
 )
-from ledger.models import RESOLUTIONS, Budget, BudgetKind, Entry, EntryKind
+from ledger.models import RESOLUTIONS, Budget, Entry, EntryKind
 from ledger.money import MAX_MICROS, check_micros
 
 HOLD_TRIES = 5
@@ -320,7 +320,7 @@ def _grant_of(reference: str) -> Entry | None:
 
 def _book(
     budget: Budget,
-    statement: str | None = None,
+    statement: str = statements.BOOK,
     *,
     kind: EntryKind,
     reason: str,
@@ -331,15 +331,12 @@ def _book(
     """Book on the budget what some person or program has a reason for. :raises ReasonMissing:"""
     if not reason.strip():
         raise ReasonMissing
-    if statement is None:
-        statement = statements.BOOK_HOUSE if budget.kind == BudgetKind.HOUSE else statements.BOOK
     return book(
         statement,
         {
             **_NOTHING,
             "kind": kind.value,
             "budget": budget.pk,
-            "month": budget.month,
             "reason": reason,
             "author": author.pk if author else None,
             **values,

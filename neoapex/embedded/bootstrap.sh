@@ -68,6 +68,7 @@ pin() {
     local options=(--quiet --universal --generate-hashes --python-version 3.11 --custom-compile-command "make pins")
     uv pip compile "${options[@]}" requirements.in --output-file requirements.txt
     uv pip compile "${options[@]}" requirements-dev.in --constraint requirements.txt --output-file requirements-dev.txt
+    uv pip compile "${options[@]}" requirements-bench.in --constraint requirements-dev.txt --output-file requirements-bench.txt
     uv pip compile "${options[@]}" requirements-npm.in --output-file requirements-npm.txt
     npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund
 }

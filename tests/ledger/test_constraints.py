@@ -9,11 +9,12 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 
-from ledger import operations, statements
+from ledger import operations
 from ledger.errors import InsufficientBudget, RuleBroken
 from ledger.models import Budget, Entry, Quota
 from studio.models import User
 from tests.ledger.conftest import NOVEMBER, QUOTA_MICROS
+from tests.ledger.functions import mutated
 
 SONG = 75_000
 MONTH = date(2026, 11, 1)
@@ -199,12 +200,10 @@ class TestEntryRules:
 @pytest.mark.usefixtures("held")
 class TestBrokenRulesAreNamed:
     def test_the_last_line_against_overspending_refuses_like_the_first(self, ada: User) -> None:
-        """As if the condition of the statement were gone: it sees more money than the constraint does."""
-        loose = statements.HOLD.replace("<= granted_micros", "<= granted_micros + 1000000000")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(statements, "HOLD", loose)
-            with pytest.raises(InsufficientBudget):
-                operations.hold(person=ada, amount_micros=QUOTA_MICROS, reference="more", now=NOVEMBER)
+        """As if the condition were gone: the function sees more money than the constraint does."""
+        refused = pytest.raises(InsufficientBudget)
+        with mutated("ledger_hold", "<= granted_micros", "<= granted_micros + 1000000000"), refused:
+            operations.hold(person=ada, amount_micros=QUOTA_MICROS, reference="more", now=NOVEMBER)
         assert Budget.objects.get(person=ada).held_micros == SONG
 
     def test_books_that_were_tampered_with_stop_a_charge_by_name(self, ada: User) -> None:

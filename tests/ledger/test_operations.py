@@ -26,6 +26,7 @@ from studio.models import User
 from tests.factories import freeze
 from tests.ledger.books import assert_balanced
 from tests.ledger.conftest import NOVEMBER, OCTOBER, QUOTA_MICROS
+from tests.ledger.functions import mutated
 
 SONG = 75_000
 DUO = 112_500
@@ -149,8 +150,7 @@ class TestHold:
 
     def test_a_budget_that_changes_under_every_try_ends_in_busy(self, ada: User) -> None:
         held(ada, 1)
-        elsewhere = statements.HOLD.replace("WHERE", "WHERE FALSE AND")
-        with patch.object(statements, "HOLD", elsewhere), pytest.raises(LedgerBusy):
+        with mutated("ledger_hold", "month = in_month\n ", "FALSE\n "), pytest.raises(LedgerBusy):
             held(ada, SONG, "more")
         assert month(ada)[1] == 1
 

@@ -1,0 +1,123 @@
+"""The same work in two ledgers: set a song's price aside if it is there, then spend it."""
+
+from decimal import Decimal
+from typing import Any, Protocol
+
+# A song in micros and in dollars.
+SONG_MICROS = 75_000
+SONG_DOLLARS = "0.075"
+PLENTY_MICROS = 900_000_000_000
+
+
+class Side(Protocol):
+    """`prepare` makes so many accounts with plenty in them and one with nothing; the rest is what is measured."""
+
+    def prepare(self, accounts: int) -> None: ...
+
+    def load(self, accounts: int) -> None: ...
+
+    def pair(self, account: int, reference: str) -> None: ...
+
+    def refusal(self, reference: str) -> None: ...
+
+    def check(self) -> None: ...
+
+
+class Ours:
+    """`ledger.operations`, journal rows and days' sums included."""
+
+    settings = "neoapex.settings"
+
+    def __init__(self) -> None:
+        from ledger import audit, operations, organisation, quotas  # noqa: PLC0415 # after Django's setup
+        from ledger.errors import InsufficientBudget  # noqa: PLC0415
+        from studio.models import User  # noqa: PLC0415
+
+        self.operations, self.quotas, self.audit, self.organisation = operations, quotas, audit, organisation
+        self.users, self.refused = User, InsufficientBudget
+        self.people: list[Any] = []
+
+    def prepare(self, accounts: int) -> None:
+        for number in range(accounts + 1):
+            person = self.users.objects.create(email=f"{number}@example.com")
+            self.quotas.change(
+                person=person,
+                takes_effect=self.quotas.TakesEffect.NOW,
+                monthly_micros=PLENTY_MICROS if number else 0,
+                reason="bench",
+                author=None,
+            )
+
+    def load(self, accounts: int) -> None:
+        self.poor, *self.people = self.users.objects.order_by("pk")[: accounts + 1]
+
+    def pair(self, account: int, reference: str) -> None:
+        self.operations.hold(
+            person=self.people[account], amount_micros=SONG_MICROS, reference=reference, label="text-to-music"
+        )
+        self.operations.charge(reference=reference, amount_micros=SONG_MICROS)
+
+    def refusal(self, reference: str) -> None:
+        try:
+            self.operations.hold(person=self.poor, amount_micros=SONG_MICROS, reference=reference)
+        except self.refused:
+            return
+        raise AssertionError("nothing was there to hold")
+
+    def check(self) -> None:
+        assert list(self.audit.drifts()) == [], "the books do not balance"
+
+
+class Hordak:
+    """Its own advice for a limit: lock the account, look at its balance, and only then transfer."""
+
+    settings = "benchmarks.hordak_settings"
+
+    def __init__(self) -> None:
+        from django.db import transaction  # noqa: PLC0415
+        from hordak.models import Account  # noqa: PLC0415
+        from moneyed import Money  # noqa: PLC0415
+
+        self.atomic, self.accounts = transaction.atomic, Account
+        self.song, self.plenty = Money(SONG_DOLLARS, "USD"), Money(PLENTY_MICROS // 1_000_000, "USD")
+        self.budgets: list[Any] = []
+
+    def prepare(self, accounts: int) -> None:
+        bank = self._account("bank")
+        for number in range(accounts + 1):
+            budget = self._account(f"budget {number}")
+            self._account(f"held {number}")
+            if number:
+                bank.transfer_to(budget, self.plenty)
+        self._account("spent")
+
+    def _account(self, name: str) -> Any:
+        return self.accounts.objects.create(name=name, type="AS", currencies=["USD"])
+
+    def load(self, accounts: int) -> None:
+        named = {account.name: account for account in self.accounts.objects.all()}
+        self.poor, self.spent = named["budget 0"], named["spent"]
+        self.budgets = [named[f"budget {number}"] for number in range(1, accounts + 1)]
+        self.held = [named[f"held {number}"] for number in range(1, accounts + 1)]
+
+    def pair(self, account: int, reference: str) -> None:
+        assert self._hold(self.budgets[account], self.held[account], reference)
+        with self.atomic():
+            self.held[account].transfer_to(self.spent, self.song, description=reference)
+
+    def refusal(self, reference: str) -> None:
+        assert not self._hold(self.poor, self.spent, reference)
+
+    def _hold(self, budget: Any, held: Any, reference: str) -> bool:
+        with self.atomic():
+            locked = self.accounts.objects.select_for_update().get(pk=budget.pk)
+            if sum((money.amount for money in locked.get_balance().monies()), Decimal()) < self.song.amount:
+                return False
+            locked.transfer_to(held, self.song, description=reference)
+        return True
+
+    def check(self) -> None:
+        assert all(not sum(m.amount for m in account.get_balance().monies()) for account in self.held[:3])
+
+
+SIDES: dict[str, type[Ours] | type[Hordak]] = {"ours": Ours, "hordak": Hordak}

@@ -1,0 +1,93 @@
+"""Filters of the admin's lists, each answered from an index or from the rows of one month."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Max, Min, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from ledger import months
+from ledger.errors import InvalidMonth
+from ledger.models import Budget, EntryKind
+
+
+class WhoseQuotaFilter(admin.SimpleListFilter):
+    title = _("quota")
+    parameter_name = "quota"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:  # noqa: ARG002
+        return [("own", _("own")), ("default", _("default"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+        if self.value() in {"own", "default"}:
+            return queryset.filter(monthly_micros__isnull=self.value() == "default")
+        return queryset
+
+
+class QuotaUseFilter(admin.SimpleListFilter):
+    title = _("used this month")
+    parameter_name = "used"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:  # noqa: ARG002
+        return [("nothing", _("nothing")), ("80", _("above 80 %")), ("100", _("all of it"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+        match self.value():
+            case "nothing":
+                return queryset.filter(held=0, spent=0)
+            case "80":
+                return queryset.filter(used_percent__gte=80)
+            case "100":
+                return queryset.filter(used_percent__gte=100)
+        return queryset
+
+
+class MonthFilter(admin.SimpleListFilter):
+    """The months from the first budget to the last, read off the ends of an index."""
+
+    title = _("month")
+    parameter_name = "in"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:  # noqa: ARG002
+        return [(name, name) for name in month_names()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+        try:
+            return queryset.filter(month=months.parse_month(self.value() or ""))
+        except InvalidMonth:
+            return queryset
+
+
+class EntryFilter(admin.SimpleListFilter):
+    """The few among the many; what else there is stands in the list of a budget."""
+
+    title = _("kind")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:  # noqa: ARG002
+        return [("grants", _("given and taken back")), ("by-hand", _("by an admin"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+        match self.value():
+            case "grants":
+                return queryset.filter(~Q(granted_delta=0), kind__in=[EntryKind.GRANT, EntryKind.ADJUST])
+            case "by-hand":
+                return queryset.filter(author__isnull=False)
+        return queryset
+
+
+def month_names() -> list[str]:
+    """Newest first; this month is always among them."""
+    ends = Budget.objects.aggregate(first=Min("month"), last=Max("month"))
+    now = months.month_of()
+    first, last = min(ends["first"] or now, now), max(ends["last"] or now, now)
+    count = (last.year - first.year) * 12 + last.month - first.month
+    return [months.month_name(_earlier(last, by)) for by in range(count + 1)]
+
+
+def _earlier(month: date, by: int) -> date:
+    year, before = divmod(month.year * 12 + month.month - 1 - by, 12)
+    return date(year, before + 1, 1)
