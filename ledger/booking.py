@@ -21,18 +21,30 @@ def book(statement: str, parameters: Mapping[str, Any], *, expected: frozenset[s
 
     :raises RuleBroken: naming the constraint that stood in the way, where that isn't among the expected.
     """
+    row = run(statement, parameters, expected=expected)
+    return None if row is None else entry_of(row)
+
+
+def run(
+    statement: str, parameters: Mapping[str, Any], *, expected: frozenset[str] = EXPECTED
+) -> tuple[Any, ...] | None:
+    """The row that the statement returned, if any. :raises RuleBroken: as `book`."""
     # One statement is a transaction of its own; inside the caller's, a savepoint keeps theirs alive when it fails.
     undoable = transaction.atomic() if connection.in_atomic_block else nullcontext()
     try:
         with undoable, connection.cursor() as cursor:
             cursor.execute(statement, parameters)
-            row = cursor.fetchone()
+            row: tuple[Any, ...] | None = cursor.fetchone()
+            return row
     except IntegrityError as error:
         rule = _rule_of(error)
         if rule in expected:
             return None
         raise RuleBroken(rule) from error
-    return None if row is None else Entry.from_db(connection.alias, statements.ENTRY_FIELDS, row)
+
+
+def entry_of(row: tuple[Any, ...]) -> Entry:
+    return Entry.from_db(connection.alias, statements.ENTRY_FIELDS, row)
 
 
 def _rule_of(error: IntegrityError) -> str:

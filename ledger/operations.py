@@ -6,13 +6,12 @@ the house in one transaction takes the person first: rows locked in one order ca
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, NamedTuple
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 
-from ledger import budgets, months, organisation, statements
+from ledger import booking, budgets, months, organisation, statements
 from ledger.booking import EXPECTED, book
 from ledger.errors import (
     BudgetFrozen,
@@ -37,16 +36,6 @@ HOLD_TRIES = 5
 _NOTHING: Mapping[str, object] = {"granted": 0, "spent": 0, "label": "", "hold": None, "author": None}
 
 
-class _Obstacles(NamedTuple):
-    """What WHY_NOT found. `available_micros` is None where the month has no budget yet."""
-
-    is_held: bool
-    is_frozen: bool
-    available_micros: int | None
-    cap_micros: int | None
-    organisation_left_micros: int | None
-
-
 def hold(
     *, person: AbstractBaseUser, amount_micros: int, reference: str, label: str = "", now: datetime | None = None
 ) -> Entry:
@@ -68,35 +57,28 @@ def hold(
         "label": label,
     }
     for _ in range(HOLD_TRIES):
-        if booked := book(statements.HOLD, parameters):
-            return booked
-        found = _obstacles(parameters)
-        if found.is_held and (earlier := _hold_of(reference)):
-            return _same(earlier, earlier.budget.person_id == person.pk and earlier.held_delta == amount_micros)
-        if found.is_frozen:
-            raise BudgetFrozen
-        if found.available_micros is None:
-            budgets.open_budget(person, month)
-        elif found.available_micros < amount_micros:
-            raise InsufficientBudget(
-                available_micros=found.available_micros, needed_micros=amount_micros, resets_at=months.resets_at(month)
-            )
-        elif found.cap_micros is not None:
-            _check_organisation(found.organisation_left_micros, amount_micros, month)
+        row = booking.run(statements.HOLD, parameters)
+        if row is None:
+            continue
+        *columns, obstacle, left_micros = row
+        match obstacle:
+            case None:
+                return booking.entry_of(tuple(columns))
+            case "HELD" if earlier := _hold_of(reference):
+                return _same(earlier, earlier.budget.person_id == person.pk and earlier.held_delta == amount_micros)
+            case "FROZEN":
+                raise BudgetFrozen
+            case "INSUFFICIENT":
+                raise InsufficientBudget(
+                    available_micros=left_micros, needed_micros=amount_micros, resets_at=months.resets_at(month)
+                )
+            case "CAPPED":
+                raise OrganisationCapReached(resets_at=months.resets_at(month))
+            case "NO_BUDGET":
+                budgets.open_budget(person, month)
+            case "NOT_COUNTED":
+                organisation.open_month(month)
     raise LedgerBusy
-
-
-def _obstacles(parameters: Mapping[str, Any]) -> _Obstacles:
-    with connection.cursor() as cursor:
-        cursor.execute(statements.WHY_NOT, parameters)
-        return _Obstacles(*cursor.fetchone())
-
-
-def _check_organisation(left_micros: int | None, needed_micros: int, month: date) -> None:
-    if left_micros is None:
-        organisation.open_month(month)
-    elif left_micros < needed_micros:
-        raise OrganisationCapReached(resets_at=months.resets_at(month))
 
 
 def charge(*, reference: str, amount_micros: int) -> Entry:

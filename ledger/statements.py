@@ -1,6 +1,7 @@
 """The SQL of the ledger. Money moves in the functions of `migrations/sql`; here they are called.
 
-A call that may not book writes nothing and returns no row. What it returns are the columns of an Entry.
+What they return are the columns of an Entry. A call that may not book writes nothing and returns no row; a hold then
+returns a row that says what stands in its way.
 """
 
 from ledger.models import Entry
@@ -8,7 +9,10 @@ from ledger.models import Entry
 ENTRY_FIELDS = [field.attname for field in Entry._meta.concrete_fields]
 _ENTRY = f"SELECT {', '.join(ENTRY_FIELDS)} FROM"
 
-HOLD = f"{_ENTRY} ledger_hold(%(person)s, %(month)s, %(amount)s, %(reference)s, %(label)s)"
+HOLD = f"""
+SELECT {", ".join(f"(entry).{name}" for name in ENTRY_FIELDS)}, obstacle, left_micros
+FROM ledger_hold(%(person)s, %(month)s, %(amount)s, %(reference)s, %(label)s)
+"""  # noqa: S608
 
 RESOLVE = f"{_ENTRY} ledger_resolve(%(kind)s, %(reference)s, %(spent)s)"
 
@@ -19,17 +23,6 @@ BOOK = f"""
 """
 
 TAKE_BACK = f"{_ENTRY} ledger_take_back(%(budget)s, %(granted)s, %(reference)s, %(reason)s, %(author)s)"
-
-# Everything that can stand in the way of a hold, in one look.
-WHY_NOT = """
-SELECT
-    EXISTS (SELECT FROM ledger_entry WHERE reference = %(reference)s AND kind = 'HOLD'),
-    EXISTS (SELECT FROM ledger_quota WHERE person_id = %(person)s AND frozen),
-    (SELECT granted_micros - held_micros - spent_micros
-     FROM ledger_budget WHERE person_id = %(person)s AND month = %(month)s),
-    (SELECT monthly_cap_micros FROM ledger_organisation),
-    (SELECT cap_micros - used_micros FROM ledger_organisationmonth WHERE month = %(month)s)
-"""
 
 OPEN_BUDGET = """
 WITH opened AS (

@@ -10,7 +10,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 
 from ledger import operations
-from ledger.errors import InsufficientBudget, RuleBroken
+from ledger.errors import LedgerBusy, RuleBroken
 from ledger.models import Budget, Entry, Quota
 from studio.models import User
 from tests.ledger.conftest import NOVEMBER, QUOTA_MICROS
@@ -201,8 +201,9 @@ class TestEntryRules:
 class TestBrokenRulesAreNamed:
     def test_the_last_line_against_overspending_refuses_like_the_first(self, ada: User) -> None:
         """As if the condition were gone: the function sees more money than the constraint does."""
-        refused = pytest.raises(InsufficientBudget)
-        with mutated("ledger_hold", "<= granted_micros", "<= granted_micros + 1000000000"), refused:
+        refused = pytest.raises(LedgerBusy)
+        blind = mutated("ledger_hold", "left_micros < amount", "FALSE")
+        with blind, mutated("ledger_hold", "<= granted_micros", "<= granted_micros + 1000000000"), refused:
             operations.hold(person=ada, amount_micros=QUOTA_MICROS, reference="more", now=NOVEMBER)
         assert Budget.objects.get(person=ada).held_micros == SONG
 

@@ -24,35 +24,62 @@ BEGIN
 END
 $$;
 
--- The condition is checked again on the row as the last writer left it, so racing holds cannot take the same money. A
--- second hold with the reference fails at the unique index, and takes the UPDATE back with it; so does one that the
--- person has room for and the organisation has not, or whose month nobody counts yet.
-CREATE FUNCTION ledger_hold(whose bigint, in_month date, amount bigint, given_reference text, given_label text)
-RETURNS SETOF ledger_entry LANGUAGE plpgsql AS $$
+-- Looks first, without a lock: who can't hold is told why at once, and waits for nobody. What was seen decides nothing,
+-- though. The condition stands in the UPDATE, and is checked again on the row as the last writer left it, so racing holds
+-- cannot take the same money. One that loses such a race fails, which takes its entry back, and is tried again.
+CREATE FUNCTION ledger_hold(
+    whose bigint, in_month date, amount bigint, given_reference text, given_label text,
+    OUT entry ledger_entry, OUT obstacle text, OUT left_micros bigint
+) LANGUAGE plpgsql AS $$
 DECLARE
-    booked bigint;
+    budget ledger_budget;
+    cap bigint;
 BEGIN
-    UPDATE ledger_budget SET held_micros = held_micros + amount
-    WHERE person_id = whose
-      AND month = in_month
-      AND held_micros + spent_micros + amount <= granted_micros
-      AND NOT EXISTS (SELECT FROM ledger_quota WHERE person_id = whose AND frozen)
-    RETURNING id INTO booked;
-    IF booked IS NULL THEN
+    SELECT * INTO budget FROM ledger_budget WHERE person_id = whose AND month = in_month;
+    left_micros := budget.granted_micros - budget.held_micros - budget.spent_micros;
+    SELECT monthly_cap_micros INTO cap FROM ledger_organisation;
+    IF EXISTS (SELECT FROM ledger_quota WHERE person_id = whose AND frozen) THEN
+        obstacle := 'FROZEN';
+    ELSIF budget.id IS NULL THEN
+        obstacle := 'NO_BUDGET';
+    ELSIF left_micros < amount THEN
+        obstacle := 'INSUFFICIENT';
+    ELSIF cap IS NOT NULL THEN
+        SELECT CASE WHEN used_micros + amount > cap_micros THEN 'CAPPED' END INTO obstacle
+        FROM ledger_organisationmonth WHERE month = in_month;
+        IF NOT FOUND THEN
+            obstacle := 'NOT_COUNTED';
+        END IF;
+    END IF;
+    IF obstacle IS NULL THEN
+        INSERT INTO ledger_entry (kind, budget_id, held_delta, reference, label)
+        VALUES ('HOLD', budget.id, amount, given_reference, given_label)
+        ON CONFLICT DO NOTHING
+        RETURNING * INTO entry;
+    END IF;
+    IF entry.id IS NULL THEN
+        -- Whatever else stands in the way, a repeat is answered with what it did the first time.
+        IF EXISTS (SELECT FROM ledger_entry WHERE reference = given_reference AND kind = 'HOLD') THEN
+            obstacle := 'HELD';
+        END IF;
         RETURN;
     END IF;
-    IF EXISTS (SELECT FROM ledger_organisation WHERE monthly_cap_micros IS NOT NULL) THEN
+    UPDATE ledger_budget SET held_micros = held_micros + amount
+    WHERE id = budget.id AND held_micros + spent_micros + amount <= granted_micros;
+    IF NOT FOUND THEN
+        RAISE check_violation USING
+            MESSAGE = 'Another hold took the money meanwhile', CONSTRAINT = 'budget_within_grant';
+    END IF;
+    -- Read anew: whoever sets a cap waits for those who have changed a budget, but not for those who only looked.
+    SELECT monthly_cap_micros INTO cap FROM ledger_organisation;
+    IF cap IS NOT NULL THEN
         UPDATE ledger_organisationmonth SET used_micros = used_micros + amount
         WHERE month = in_month AND used_micros + amount <= cap_micros;
         IF NOT FOUND THEN
             RAISE check_violation USING
-                MESSAGE = 'The organisation has no room for this hold', CONSTRAINT = 'organisation_within_cap';
+                MESSAGE = 'Another hold took the room meanwhile', CONSTRAINT = 'organisation_within_cap';
         END IF;
     END IF;
-    RETURN QUERY
-    INSERT INTO ledger_entry (kind, budget_id, held_delta, reference, label)
-    VALUES ('HOLD', booked, amount, given_reference, given_label)
-    RETURNING *;
 END
 $$;
 
