@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import ledger_pairs, serving, song_ready, webhook_accept
+from benchmarks import ledger_growth, ledger_pairs, serving, song_ready, webhook_accept
 from benchmarks.ratios import Ratio
 from neoapex.embedded import ports
 from neoapex.embedded.postgres import PostgresServer
 
 BENCHMARKS: dict[str, Callable[[], list[Ratio]]] = {
     "ledger_pairs": ledger_pairs.run,
+    "ledger_growth": ledger_growth.run,
     "webhook_accept": webhook_accept.run,
     "song_ready": song_ready.run,
     "serving": serving.run,

@@ -31,7 +31,16 @@ def serve(name: str) -> None:
         print(json.dumps(_do(side, **asked)), flush=True)
 
 
-def _do(side: Side, *, do: str, clients: int = 1, accounts: int = 1, seconds: float = 0, cap: int | None = None) -> Any:
+def _do(
+    side: Side,
+    *,
+    do: str,
+    clients: int = 1,
+    accounts: int = 1,
+    first: int = 0,
+    seconds: float = 0,
+    cap: int | None = None,
+) -> Any:
     match do:
         case "prepare":
             return side.prepare(accounts)
@@ -41,12 +50,13 @@ def _do(side: Side, *, do: str, clients: int = 1, accounts: int = 1, seconds: fl
         case "cap":
             return side.organisation.set_cap(cap)  # type: ignore[attr-defined]
         case _:
-            side.load(accounts)
+            side.load(first + accounts)
             connections.close_all()
-            return _run(side, do, clients, accounts, seconds)
+            return _run(side, do, clients, range(first, first + accounts), seconds)
 
 
-def _run(side: Side, do: str, clients: int, accounts: int, seconds: float) -> dict[str, float]:
+def _run(side: Side, do: str, clients: int, accounts: range, seconds: float) -> dict[str, float]:
+    """Pairs or refusals a second by all clients together, and the median time of one. `accounts` are whose."""
     forked = multiprocessing.get_context("fork")
     results, gate = forked.Queue(), forked.Barrier(clients)
     arguments = (side, do, accounts, seconds, gate, results)
@@ -59,14 +69,14 @@ def _run(side: Side, do: str, clients: int, accounts: int, seconds: float) -> di
     return {"rate": sum(rate for rate, _ in done), "p50_ms": median(p50 for _, p50 in done)}
 
 
-def _client(number: int, side: Side, do: str, accounts: int, seconds: float, gate: Barrier, results: Any) -> None:
+def _client(number: int, side: Side, do: str, accounts: range, seconds: float, gate: Barrier, results: Any) -> None:
     connections["default"].ensure_connection()
     work: Callable[[int, str], None] = side.pair if do == "pairs" else lambda _, reference: side.refusal(reference)
     prefix, took, turn = secrets.token_hex(6), [], number * 7
     gate.wait(PATIENCE_SECONDS)
     began = time.perf_counter()
     while (at := time.perf_counter()) < began + seconds:
-        work(turn % accounts, f"{prefix}-{turn}")
+        work(accounts[turn % len(accounts)], f"{prefix}-{turn}")
         took.append(time.perf_counter() - at)
         turn += 1
     results.put((len(took) / (time.perf_counter() - began), median(took) * 1000))

@@ -6,7 +6,7 @@ returns a row that says what stands in its way.
 
 from ledger.models import Entry
 
-ENTRY_FIELDS = [field.attname for field in Entry._meta.concrete_fields]
+ENTRY_FIELDS = [field.attname for field in Entry._meta.concrete_fields]  # noqa: SLF001
 _ENTRY = f"SELECT {', '.join(ENTRY_FIELDS)} FROM"
 
 HOLD = f"""
