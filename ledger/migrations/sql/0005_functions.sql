@@ -34,23 +34,23 @@ CREATE FUNCTION ledger_hold(
 DECLARE
     budget ledger_budget;
     cap bigint;
+    room bigint;
 BEGIN
     SELECT * INTO budget FROM ledger_budget WHERE person_id = whose AND month = in_month;
     left_micros := budget.granted_micros - budget.held_micros - budget.spent_micros;
     SELECT monthly_cap_micros INTO cap FROM ledger_organisation;
-    IF EXISTS (SELECT FROM ledger_quota WHERE person_id = whose AND frozen) THEN
-        obstacle := 'FROZEN';
-    ELSIF budget.id IS NULL THEN
-        obstacle := 'NO_BUDGET';
-    ELSIF left_micros < amount THEN
-        obstacle := 'INSUFFICIENT';
-    ELSIF cap IS NOT NULL THEN
-        SELECT CASE WHEN used_micros + amount > cap_micros THEN 'CAPPED' END INTO obstacle
-        FROM ledger_organisationmonth WHERE month = in_month;
-        IF NOT FOUND THEN
-            obstacle := 'NOT_COUNTED';
-        END IF;
+    IF cap IS NOT NULL THEN
+        SELECT cap_micros - used_micros INTO room FROM ledger_organisationmonth WHERE month = in_month;
     END IF;
+    -- Counting a month locks the budgets' table, so it comes before anything that writes there: two that had opened a
+    -- budget each would wait for each other.
+    obstacle := CASE
+        WHEN cap IS NOT NULL AND room IS NULL THEN 'NOT_COUNTED'
+        WHEN EXISTS (SELECT FROM ledger_quota WHERE person_id = whose AND frozen) THEN 'FROZEN'
+        WHEN budget.id IS NULL THEN 'NO_BUDGET'
+        WHEN left_micros < amount THEN 'INSUFFICIENT'
+        WHEN room < amount THEN 'CAPPED'
+    END;
     IF obstacle IS NULL THEN
         INSERT INTO ledger_entry (kind, budget_id, held_delta, reference, label)
         VALUES ('HOLD', budget.id, amount, given_reference, given_label)
