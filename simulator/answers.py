@@ -71,9 +71,9 @@ def told_answer(request: Request, mood: Mood) -> Response:
     return detail(status_code, text, error_type=kind, headers=headers)
 
 
-def authorised(request: Request, simulation: Simulation) -> bool:
-    given = request.headers.get("authorization", "")
-    return secrets.compare_digest(given.encode(), f"Key {simulation.config.key}".encode())
+def authorised(request: Request, *keys: str) -> bool:
+    given = request.headers.get("authorization", "").encode()
+    return any(secrets.compare_digest(given, f"Key {key}".encode()) for key in keys if key)
 
 
 def unauthorised(request: Request) -> Response:
@@ -109,7 +109,8 @@ def fal_call(call: Call, handler: Handler, *, public: bool = False) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         simulation: Simulation = request.app.state.simulation
-        if not public and not authorised(request, simulation):
+        config = simulation.config
+        if not public and not authorised(request, config.key, config.admin_key):
             return unauthorised(request)
         # A HEAD is how download libraries look before they fetch; it must not use up what was meant for the fetch.
         mood = (simulation.store.take_mood(call) if request.method != "HEAD" else None) or CALM

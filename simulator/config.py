@@ -17,6 +17,7 @@ class Config(BaseModel):
     home: Path | None = None
     url: str = ""
     key: str = "simulator:secret"
+    admin_key: str = ""
     user_id: str = "sim-user"
     slots: Annotated[int, Field(ge=1, le=64)] = 2
     song_seconds: Annotated[float, Field(gt=0, le=600)] = 90.0

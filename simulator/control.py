@@ -1,14 +1,17 @@
-"""The simulator's own pages under /_sim: the bill, the moods, the keys, and what was asked and delivered."""
+"""The simulator's own pages under /_sim: the bill, the prices, the moods, the keys, what was asked and delivered."""
 
-from typing import Any
+import json
+import time
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from simulator.answers import json_answer
 from simulator.moods import Mood
+from simulator.outcomes import UNIT_MICROS
 from simulator.simulation import Simulation
 from simulator.store import StoredRequest
 
@@ -18,8 +21,37 @@ def _simulation(request: Request) -> Simulation:
     return simulation
 
 
+class ToldLine(BaseModel):
+    """A line of the bill that no song made. `fields` replace those of its billing event, as fal would send them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    request_id: str
+    endpoint_id: str = "sonauto/v2/text-to-music"
+    cost_micros: int = UNIT_MICROS
+    units: float = 1.0
+    billed_at: Annotated[float, Field(default_factory=time.time)]
+    fields: dict[str, Any] = {}
+
+
+TOLD_PRICES = TypeAdapter(dict[str, dict[str, Any] | None])
+
+
+def _invalid(error: ValidationError) -> Response:
+    return json_answer({"detail": error.errors(include_url=False, include_context=False, include_input=False)}, 422)
+
+
 async def bill(request: Request) -> Response:
-    lines = _simulation(request).store.bill()
+    """POST adds a line, DELETE removes those of a request id; every answer is the bill as it stands then."""
+    store = _simulation(request).store
+    if request.method == "POST":
+        try:
+            store.add_bill_line(ToldLine.model_validate_json(await request.body()).model_dump())
+        except ValidationError as error:
+            return _invalid(error)
+    if request.method == "DELETE":
+        store.remove_bill_lines(request.query_params.get("request_id", ""))
+    lines = store.bill()
     entries = [{name: line[name] for name in ("request_id", "endpoint_id", "cost_micros")} for line in lines]
     return json_answer({"requests": entries, "total_micros": sum(line["cost_micros"] for line in lines)})
 
@@ -31,11 +63,21 @@ async def moods(request: Request) -> Response:
         try:
             store.add_mood(Mood.model_validate_json(await request.body()))
         except ValidationError as error:
-            return json_answer({"detail": error.errors(include_url=False, include_context=False)}, 422)
+            return _invalid(error)
     if request.method == "DELETE":
         store.clear_moods()
     left = [mood.model_dump(exclude_defaults=True) | {"next": mood.next} for mood in store.moods()]
     return json_answer({"moods": left})
+
+
+async def prices(request: Request) -> Response:
+    """What the price list says of an endpoint instead of the truth: fields of its line by endpoint id."""
+    try:
+        told = TOLD_PRICES.validate_json(await request.body())
+    except ValidationError as error:
+        return _invalid(error)
+    _simulation(request).store.save_setting("prices", json.dumps(told))
+    return json_answer(told)
 
 
 async def rotate_keys(request: Request) -> Response:
@@ -65,7 +107,8 @@ async def deliveries(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("/_sim/bill", bill, methods=["GET"]),
+    Route("/_sim/bill", bill, methods=["GET", "POST", "DELETE"]),
+    Route("/_sim/prices", prices, methods=["PUT"]),
     Route("/_sim/moods", moods, methods=["GET", "POST", "DELETE"]),
     Route("/_sim/keys/rotate", rotate_keys, methods=["POST"]),
     Route("/_sim/requests", requests, methods=["GET"]),

@@ -23,6 +23,9 @@ CREATE INDEX IF NOT EXISTS requests_status ON requests (status, number);
 CREATE TABLE IF NOT EXISTS bill (
     request_id TEXT PRIMARY KEY, endpoint_id TEXT NOT NULL, cost_micros INTEGER NOT NULL, units REAL NOT NULL,
     billed_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS told_bill (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL, endpoint_id TEXT NOT NULL,
+    cost_micros INTEGER NOT NULL, units REAL NOT NULL, billed_at REAL NOT NULL, fields TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS deliveries (
     number INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL, url TEXT NOT NULL, body BLOB NOT NULL,
     mood TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, answers TEXT NOT NULL DEFAULT '[]', next_at REAL);
@@ -33,6 +36,12 @@ CREATE TABLE IF NOT EXISTS moods (number INTEGER PRIMARY KEY AUTOINCREMENT, call
 CREATE TABLE IF NOT EXISTS uploads (upload_id TEXT PRIMARY KEY, file_name TEXT NOT NULL, content_type TEXT NOT NULL,
     token TEXT NOT NULL, complete INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+# What songs cost, and what somebody told us to add. `fields` are those of a billing event that are told as well.
+BILL = """
+SELECT request_id, endpoint_id, cost_micros, units, billed_at, '{}' AS fields FROM bill
+UNION ALL
+SELECT request_id, endpoint_id, cost_micros, units, billed_at, fields FROM told_bill
 """
 
 
@@ -104,6 +113,10 @@ def _delivery(row: sqlite3.Row) -> Delivery:
     fields["mood"] = Mood.model_validate_json(fields["mood"])
     fields["answers"] = json.loads(fields["answers"])
     return Delivery(**fields)
+
+
+def _bill_line(row: sqlite3.Row) -> dict[str, Any]:
+    return {**dict(row), "fields": json.loads(row["fields"])}
 
 
 class Store:
@@ -202,7 +215,29 @@ class Store:
     # Bill
 
     def bill(self) -> list[dict[str, Any]]:
-        return [dict(row) for row in self._all("SELECT * FROM bill ORDER BY billed_at, request_id")]
+        return [_bill_line(row) for row in self._all(f"{BILL} ORDER BY billed_at, request_id")]
+
+    def bill_page(
+        self, since: float, until: float, request_ids: list[str], endpoint_ids: list[str], *, limit: int, offset: int
+    ) -> list[dict[str, Any]]:
+        """Newest first, from `since` to before `until`; no ids are all ids."""
+        wanted, values = ["billed_at >= ? AND billed_at < ?"], [since, until]
+        for column, ids in (("request_id", request_ids), ("endpoint_id", endpoint_ids)):
+            if ids:
+                wanted.append(f"{column} IN ({', '.join('?' * len(ids))})")
+        sql = f"SELECT * FROM ({BILL}) WHERE {' AND '.join(wanted)}"  # noqa: S608
+        order = " ORDER BY billed_at DESC, request_id LIMIT ? OFFSET ?"
+        return [_bill_line(row) for row in self._all(sql + order, *values, *request_ids, *endpoint_ids, limit, offset)]
+
+    def add_bill_line(self, line: dict[str, Any]) -> None:
+        sql = "INSERT INTO told_bill (request_id, endpoint_id, cost_micros, units, billed_at, fields)"
+        names = ("request_id", "endpoint_id", "cost_micros", "units", "billed_at")
+        self._write(f"{sql} VALUES (?, ?, ?, ?, ?, ?)", *(line[name] for name in names), json.dumps(line["fields"]))
+
+    def remove_bill_lines(self, request_id: str) -> None:
+        with self._lock, self._connection as connection:
+            connection.execute("DELETE FROM bill WHERE request_id = ?", (request_id,))
+            connection.execute("DELETE FROM told_bill WHERE request_id = ?", (request_id,))
 
     # Deliveries
 
