@@ -24,7 +24,7 @@ BOOK = f"""
 
 TAKE_BACK = f"{_ENTRY} ledger_take_back(%(budget)s, %(granted)s, %(reference)s, %(reason)s, %(author)s)"
 
-OPEN_BUDGET = """
+OPEN_BUDGET = f"""
 WITH opened AS (
     INSERT INTO ledger_budget (kind, person_id, month, granted_micros)
     VALUES ('PERSON', %(person)s, %(month)s, %(granted)s)
@@ -33,8 +33,8 @@ WITH opened AS (
 )
 INSERT INTO ledger_entry (kind, budget_id, granted_delta, reference, reason)
 SELECT 'GRANT', id, %(granted)s, %(reference)s, %(reason)s FROM opened
-RETURNING *
-"""
+RETURNING {", ".join(ENTRY_FIELDS)}
+"""  # noqa: S608
 
 # The house has nothing granted, so its budget needs no entry to explain it.
 OPEN_HOUSE = """

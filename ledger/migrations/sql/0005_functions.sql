@@ -139,6 +139,8 @@ BEGIN
     END IF;
     SELECT * INTO whose FROM ledger_budget WHERE id = into_budget;
     IF counts AND whose.kind = 'HOUSE' THEN
+        -- Whoever sets a cap waits for those who changed a budget. This one does so last, so it has to say so here.
+        LOCK TABLE ledger_budget IN ROW EXCLUSIVE MODE;
         UPDATE ledger_organisationmonth SET used_micros = used_micros + spent WHERE month = whose.month;
     END IF;
     UPDATE ledger_budget SET granted_micros = granted_micros + granted, spent_micros = spent_micros + spent
