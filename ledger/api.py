@@ -1,19 +1,13 @@
-"""The ledger over HTTP: a person's balance and statement, for reading only."""
-
-from typing import Annotated
+"""The ledger over HTTP: a person's balance. The statement also names songs, so it is the studio's."""
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Router
 
 from ledger import queries
-from ledger.schemas import BalanceOut, StatementOut
+from ledger.schemas import BalanceOut
 
 credits_router = Router(tags=["credits"])
-ledger_router = Router(tags=["ledger"])
-
-# An entry's id; the bound is bigint's, which PostgreSQL would refuse to compare beyond.
-Cursor = Annotated[int | None, Query(ge=1, lt=2**63)]
 
 
 def person_of(request: HttpRequest) -> AbstractBaseUser:
@@ -24,8 +18,3 @@ def person_of(request: HttpRequest) -> AbstractBaseUser:
 @credits_router.get("/balance", response=BalanceOut, summary="This month's budget, in dollars")
 def balance(request: HttpRequest) -> BalanceOut:
     return BalanceOut.of(queries.balance(person_of(request)))
-
-
-@ledger_router.get("/entries", response=StatementOut, summary="The statement of a month, newest first")
-def entries(request: HttpRequest, month: str | None = None, cursor: Cursor = None) -> StatementOut:
-    return StatementOut.of(queries.entries(person_of(request), month, cursor))

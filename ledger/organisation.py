@@ -54,6 +54,15 @@ def open_month(month: date) -> None:
         _count(month)
 
 
+def left_micros(now: datetime | None = None) -> int | None:
+    """What all together may still hold in the month of `now`; None without a cap, negative where the house went on."""
+    cap = cap_micros()
+    if cap is None:
+        return None
+    counted = OrganisationMonth.objects.filter(month=months.month_of(now)).values_list("used_micros", flat=True).first()
+    return cap - (counted or 0)
+
+
 def this_month(now: datetime | None = None) -> OrganisationUse:
     month = months.month_of(now)
     used = Budget.objects.filter(month=month).aggregate(used=Sum(F("held_micros") + F("spent_micros"), default=0))

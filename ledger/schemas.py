@@ -7,7 +7,7 @@ from ninja import Schema
 
 from ledger.models import Entry
 from ledger.money import format_dollars
-from ledger.queries import Balance, EntryPage
+from ledger.queries import Balance
 
 
 class BalanceOut(Schema):
@@ -34,6 +34,7 @@ class BalanceOut(Schema):
 class EntryOut(Schema):
     id: str
     kind: Literal["GRANT", "HOLD", "CHARGE", "RELEASE", "ADJUST"]
+    label: str
     reference: str
     granted: str
     held: str
@@ -42,29 +43,18 @@ class EntryOut(Schema):
     created_at: datetime
 
     @classmethod
-    def of(cls, entry: Entry) -> Self:
+    def of_entry(cls, entry: Entry, **more: object) -> Self:
         return cls.model_validate(
             {
                 "id": str(entry.pk),
                 "kind": entry.kind,
+                "label": entry.label,
                 "reference": entry.reference,
                 "granted": format_dollars(entry.granted_delta),
                 "held": format_dollars(entry.held_delta),
                 "spent": format_dollars(entry.spent_delta),
                 "reason": entry.reason,
                 "created_at": entry.created_at,
+                **more,
             }
         )
-
-
-class StatementOut(Schema):
-    """Entries of one month, newest first. Each tells by how much it changed what was granted, held and spent."""
-
-    month: str
-    entries: list[EntryOut]
-    next_cursor: str | None
-
-    @classmethod
-    def of(cls, page: EntryPage) -> Self:
-        cursor = None if page.next_cursor is None else str(page.next_cursor)
-        return cls(month=page.month, entries=[EntryOut.of(entry) for entry in page.entries], next_cursor=cursor)

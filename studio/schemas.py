@@ -1,17 +1,19 @@
 """What goes in and out of the API. Money is decimal strings in dollars, seeds are strings."""
 
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Self
 from uuid import UUID
 
 from ninja import Schema
 
 from ledger.money import format_dollars
+from ledger.schemas import BalanceOut, EntryOut
 from studio import queries
 from studio.errors import Problem
 from studio.generations import Quote
 from studio.models import Track
 from studio.queries import Card
+from studio.statements import Line
 
 
 class ProblemOut(Schema):
@@ -156,3 +158,42 @@ class TagOut(Schema):
 
 class TagsOut(Schema):
     tags: list[TagOut]
+
+
+class LineOut(EntryOut):
+    """An entry of the ledger, with the generation that it was for and fal's own id of the request."""
+
+    generation: str | None
+    request_id: str | None
+
+    @classmethod
+    def of(cls, line: Line) -> Self:
+        song = None if line.generation_id is None else str(line.generation_id)
+        return cls.of_entry(line.entry, generation=song, request_id=line.request_id)
+
+
+class StatementOut(Schema):
+    """Entries of one month, newest first. Each tells by how much it changed what was granted, held and spent."""
+
+    month: str
+    entries: list[LineOut]
+    next_cursor: str | None
+
+
+class MonthsOut(Schema):
+    """The months that have a budget, newest first."""
+
+    months: list[BalanceOut]
+
+
+class DaySpentOut(Schema):
+    """What a day cost for one endpoint; negative where more was given back than spent."""
+
+    day: date
+    label: str
+    spent: str
+
+
+class SpendingOut(Schema):
+    month: str
+    days: list[DaySpentOut]

@@ -14,6 +14,8 @@ urlpatterns: list[URLPattern] = [
     path("generations/<uuid:generation_id>/cancel", songs.cancel, name="cancel"),
     path("generations/<uuid:generation_id>/again", songs.again, name="again"),
     path("budget/", budget.budget, name="budget"),
+    path("budget/export.csv", budget.export_csv, name="budget_csv"),
+    path("budget/export.json", budget.export_json, name="budget_json"),
     path("account/tokens/", tokens.tokens, name="tokens"),
     path("account/tokens/<int:token_id>/revoke", tokens.revoke, name="revoke_token"),
 ]

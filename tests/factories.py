@@ -85,7 +85,12 @@ def make_generation(
 
 def _book(generation: Generation) -> None:
     reference = generation.hold_reference
-    ledger.hold(person=generation.person, amount_micros=generation.cost_micros, reference=reference)
+    ledger.hold(
+        person=generation.person,
+        amount_micros=generation.cost_micros,
+        reference=reference,
+        label=generation.endpoint,
+    )
     if generation.state in (GenerationState.FAILED, GenerationState.CANCELLED):
         ledger.release(reference=reference)
     elif generation.state in (GenerationState.INGESTING, GenerationState.READY):

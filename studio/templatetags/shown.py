@@ -105,6 +105,26 @@ def used_micros(balance: Balance) -> int:
 
 
 @register.filter
+def warning(balance: Balance) -> str:
+    """How near the end of the month's money is: "" below 80 % used, "near" from there, "out" where nothing is left."""
+    used = used_micros(balance)
+    if used >= balance.granted_micros:
+        return "out"
+    return "near" if 5 * used >= 4 * balance.granted_micros else ""
+
+
+@register.filter
+def dollars_or_dash(micros: int) -> str:
+    return display_dollars(micros) if micros else "–"
+
+
+@register.filter
+def whole_month(month: str) -> str:
+    """2026-11 as November 2026."""
+    return dateformat.format(date.fromisoformat(f"{month}-01"), "F Y")
+
+
+@register.filter
 def at(found: Mapping[str, object], name: str) -> object:
     """What a mapping holds under a name that the template has in a variable; nothing where it holds nothing."""
     return found.get(name, ())
