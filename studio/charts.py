@@ -14,7 +14,7 @@ from studio.endpoints import ENDPOINTS
 
 WIDTH: Final = 640
 HEIGHT: Final = 160
-LEFT: Final = 52
+LEFT: Final = 60
 MOST_TICKS: Final = 4
 GAP: Final = 3
 WEEK: Final = 7

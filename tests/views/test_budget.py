@@ -106,7 +106,7 @@ class TestTheStatement:
         song = factories.make_generation(person=ada, state=State.READY, request_id="3f1c0d52-00ff-cafe")
         html = shown(browser)
         assert f'href="/generations/{song.pk}/"' in html
-        assert '<code class="request-id">3f1c0d52-00ff-cafe</code>' in html
+        assert '<code class="entry-request">3f1c0d52-00ff-cafe</code>' in html
 
     def test_somebody_elses_song_under_my_reference_stays_unknown(self, ada: User, ben: User) -> None:
         theirs = factories.make_generation(person=ben, state=State.READY)
