@@ -151,6 +151,7 @@ def move_to_house(*, reference: str, amount_micros: int, reason: str) -> tuple[E
 
     :raises UnknownHold: nothing was held under this reference.
     :raises MoreThanCharged: the person paid less than that, or nothing yet.
+    :raises SpentBelowZero: the person paid it, and has been given it back by adjustments.
     :raises ReferenceConflict: another amount was moved already.
     """
     check_micros(amount_micros)
@@ -175,8 +176,13 @@ def _move(budget: Budget, held: Entry, spent_delta: int, reason: str) -> Entry:
         reason=reason,
         label=held.label,
         hold=held.pk,
+        expected=EXPECTED | {"budget_not_negative"},
     )
-    entry = entry or Entry.objects.get(hold=held, budget=budget, kind=EntryKind.ADJUST)
+    entry = entry or Entry.objects.filter(hold=held, budget=budget, kind=EntryKind.ADJUST).first()
+    if entry is None:
+        # It was given back by an adjustment already.
+        budget.refresh_from_db()
+        raise SpentBelowZero(budget.spent_micros)
     return _same(entry, entry.spent_delta == spent_delta)
 
 
@@ -203,10 +209,13 @@ def adjust(
     if house_pays and person is None:
         raise ValueError("The house can't take over from itself.")
     month = months.month_of(now)
+    twin = f"{reference}:house"
+    if _grant_of(reference) and house_pays is not (_grant_of(twin) is not None):
+        raise ReferenceConflict(reference)
     with transaction.atomic():
         entry = _adjust(person, spent_micros, reference, reason, author, month)
         if house_pays:
-            _adjust(None, -spent_micros, f"{reference}:house", reason, author, entry.budget.month)
+            _adjust(None, -spent_micros, twin, reason, author, entry.budget.month)
     return entry
 
 

@@ -115,3 +115,27 @@ def test_days_and_labels_are_summed_as_they_are_booked(spent: User) -> None:
         ("", -1_000),
         ("extend", SONG - 5_000),
     ]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_who_pays_is_part_of_what_a_reference_stands_for(spent: User, first: bool) -> None:
+    adjust(spent, -5, house_pays=first)
+    with pytest.raises(ReferenceConflict):
+        adjust(spent, -5, house_pays=not first)
+
+
+def test_an_overrun_that_was_moved_away_widens_no_adjustment(spent: User) -> None:
+    """The constraint alone would let it through: it leaves out what charges once took above their holds."""
+    operations.hold(person=spent, amount_micros=1, reference="dear", now=NOVEMBER)
+    operations.charge(reference="dear", amount_micros=500_000)
+    operations.move_to_house(reference="dear", amount_micros=500_000, reason="unreadable")
+    with pytest.raises(InsufficientBudget):
+        adjust(spent, QUOTA_MICROS - SONG + 1)
+    adjust(spent, QUOTA_MICROS - SONG)
+
+
+def test_what_was_given_back_already_cannot_move_to_the_house(spent: User) -> None:
+    adjust(spent, -SONG)
+    with pytest.raises(SpentBelowZero):
+        operations.move_to_house(reference="song", amount_micros=SONG, reason="unreadable")
+    assert (spent_of(spent), queries.total_spent_micros()) == (0, 0)

@@ -1,6 +1,5 @@
 """Random histories against a model in plain Python: the ledger says and does exactly what the model does."""
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,108 +9,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from ledger import operations, queries
+from ledger import audit, operations, organisation, queries, quotas
 from ledger.errors import LedgerError
 from ledger.models import Entry, Quota
+from ledger.quotas import TakesEffect
 from studio.models import User
 from tests.factories import freeze
 from tests.ledger.books import assert_balanced
-from tests.ledger.conftest import QUOTA_MICROS
+from tests.ledger.model import NAMES, ModelBudget, ModelLedger
 
-NAMES = ("ada", "bo")
 AMOUNTS = st.sampled_from([1, 75_000, 112_500, 400_000, 999_999, 1_000_000])
 REFERENCES = st.sampled_from(["one", "two", "three", "four", "five", "six"])
-
-
-@dataclass
-class ModelBudget:
-    granted: int
-    held: int = 0
-    spent: int = 0
-
-    @property
-    def available(self) -> int:
-        return self.granted - self.held - self.spent
-
-
-@dataclass
-class ModelHold:
-    name: str
-    month: str
-    amount: int
-    outcome: tuple[str, int] | None = None
-    moved: int = 0
-
-
-@dataclass
-class ModelLedger:
-    """The same rules without a database: each method gives the code of the refusal, or None."""
-
-    quotas: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NAMES, QUOTA_MICROS))
-    frozen: set[str] = field(default_factory=set)
-    budgets: dict[tuple[str, str], ModelBudget] = field(default_factory=dict)
-    holds: dict[str, ModelHold] = field(default_factory=dict)
-    house: dict[str, tuple[str, int]] = field(default_factory=dict)
-    grants: dict[str, tuple[str, int]] = field(default_factory=dict)
-
-    def open(self, name: str, month: str) -> ModelBudget:
-        return self.budgets.setdefault((name, month), ModelBudget(self.quotas[name]))
-
-    def hold(self, reference: str, name: str, month: str, amount: int) -> str | None:
-        if earlier := self.holds.get(reference):
-            return None if (earlier.name, earlier.amount) == (name, amount) else "reference_conflict"
-        if name in self.frozen:
-            return "budget_frozen"
-        budget = self.open(name, month)
-        if budget.available < amount:
-            return "insufficient_budget"
-        budget.held += amount
-        self.holds[reference] = ModelHold(name, month, amount)
-        return None
-
-    def resolve(self, reference: str, kind: str, spent: int) -> str | None:
-        hold = self.holds.get(reference)
-        if hold is None:
-            return "unknown_hold"
-        if hold.outcome is None:
-            hold.outcome = (kind, spent)
-            budget = self.budgets[hold.name, hold.month]
-            budget.held -= hold.amount
-            budget.spent += spent
-            return None
-        if hold.outcome[0] != kind:
-            return "hold_already_resolved"
-        return None if hold.outcome[1] == spent else "reference_conflict"
-
-    def charge_house(self, reference: str, month: str, amount: int) -> str | None:
-        return None if self.house.setdefault(reference, (month, amount))[1] == amount else "reference_conflict"
-
-    def move(self, reference: str, amount: int) -> str | None:
-        hold = self.holds.get(reference)
-        if hold is None:
-            return "unknown_hold"
-        if amount > (hold.outcome[1] if hold.outcome else 0):
-            return "more_than_charged"
-        if hold.moved:
-            return None if hold.moved == amount else "reference_conflict"
-        hold.moved = amount
-        self.budgets[hold.name, hold.month].spent -= amount
-        return None
-
-    def grant(self, reference: str, name: str, month: str, amount: int) -> str | None:
-        if reference in self.grants:
-            return None if self.grants[reference] == (name, amount) else "reference_conflict"
-        budget = self.open(name, month)
-        if amount < 0 and budget.available < -amount:
-            return "grant_in_use"
-        self.grants[reference] = (name, amount)
-        budget.granted += amount
-        return None
-
-    def total(self, month: str) -> int:
-        people = sum(budget.spent for (_, of), budget in self.budgets.items() if of == month)
-        late = sum(amount for of, amount in self.house.values() if of == month)
-        return people + late + sum(hold.moved for hold in self.holds.values() if hold.month == month)
 
 
 class Histories(RuleBasedStateMachine):
@@ -204,10 +112,36 @@ class Histories(RuleBasedStateMachine):
         self.model.frozen ^= {name}
         freeze(self.people[name], frozen=name in self.model.frozen)
 
-    @rule(name=st.sampled_from(NAMES), micros=st.sampled_from([0, 500_000, 2_000_000]))
-    def set_quota(self, name: str, micros: int) -> None:
-        self.model.quotas[name] = micros
-        Quota.objects.update_or_create(person=self.people[name], defaults={"monthly_micros": micros})
+    @rule(
+        reference=REFERENCES, name=st.sampled_from([*NAMES, None]), amount=AMOUNTS, sign=st.sampled_from([1, -1]),
+        house_pays=st.booleans(),
+    )  # fmt: skip
+    def adjust(self, reference: str, name: str | None, amount: int, sign: int, house_pays: bool) -> None:
+        house_pays = house_pays and name is not None
+        code = self.model.adjust(reference, name, self.month, sign * amount, house_pays)
+        person = self.people[name] if name else None
+        self.expect(
+            code, "adjust", person=person, spent_micros=sign * amount, reference=reference, reason="fal",
+            author=None, house_pays=house_pays, now=self.now,
+        )  # fmt: skip
+
+    @rule(name=st.sampled_from(NAMES), micros=st.sampled_from([0, 500_000, 2_000_000]), at_once=st.booleans())
+    def set_quota(self, name: str, micros: int, at_once: bool) -> None:
+        self.model.change_quota(name, self.month, micros, at_once)
+        when = TakesEffect.NOW if at_once else TakesEffect.NEXT_MONTH
+        quotas.change(
+            person=self.people[name], monthly_micros=micros, takes_effect=when, reason="x", author=None, now=self.now
+        )
+
+    @rule(name=st.sampled_from(NAMES))
+    def roll_over_or_not(self, name: str) -> None:
+        self.model.rolls_over ^= {name}
+        Quota.objects.update_or_create(person=self.people[name], defaults={"rolls_over": name in self.model.rolls_over})
+
+    @rule(cap=st.sampled_from([None, 0, 200_000, 1_000_000, 3_000_000]))
+    def cap_the_organisation(self, cap: int | None) -> None:
+        self.model.cap = cap
+        organisation.set_cap(cap, self.now)
 
     @rule(hours=st.sampled_from([1, 24, 24 * 20]))
     def time_passes(self, hours: int) -> None:
@@ -216,15 +150,26 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def balances_agree(self) -> None:
         for name, person in self.people.items():
-            expected = self.model.budgets.get((name, self.month), ModelBudget(self.model.quotas[name]))
+            unopened = ModelBudget(self.model.first_grant(name, self.month))
+            expected = self.model.budgets.get((name, self.month), unopened)
             balance = queries.balance(person, self.now)
             assert (balance.granted_micros, balance.held_micros, balance.spent_micros, balance.available_micros) == (
                 expected.granted, expected.held, expected.spent, expected.available,
             )  # fmt: skip
 
     @invariant()
+    def books_balance(self) -> None:
+        assert list(audit.drifts()) == []
+
+    @invariant()
     def totals_agree(self) -> None:
         assert queries.total_spent_micros(self.month) == self.model.total(self.month)
+        assert organisation.this_month(self.now).used_micros == self.model.used(self.month)
+        assert organisation.cap_micros() == self.model.cap
+        for name, person in self.people.items():
+            for balance in queries.months_of(person):
+                days = sum(day.spent_micros for day in queries.spending(person, balance.month))
+                assert days == balance.spent_micros == self.model.budgets[name, balance.month].spent
         open_references = {reference for reference, hold in self.model.holds.items() if hold.outcome is None}
         assert {hold.reference for hold in queries.open_holds()} == open_references
 

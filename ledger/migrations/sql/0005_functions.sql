@@ -143,8 +143,14 @@ BEGIN
         LOCK TABLE ledger_budget IN ROW EXCLUSIVE MODE;
         UPDATE ledger_organisationmonth SET used_micros = used_micros + spent WHERE month = whose.month;
     END IF;
+    -- An adjustment takes from a person what is available and no more. The house and a move are never refused.
     UPDATE ledger_budget SET granted_micros = granted_micros + granted, spent_micros = spent_micros + spent
-    WHERE id = into_budget;
+    WHERE id = into_budget
+      AND (spent <= 0 OR NOT counts OR kind = 'HOUSE' OR held_micros + spent_micros + spent <= granted_micros);
+    IF NOT FOUND THEN
+        RAISE check_violation USING
+            MESSAGE = 'The adjustment takes more than is available', CONSTRAINT = 'budget_within_grant';
+    END IF;
     IF counts AND whose.kind = 'PERSON' THEN
         UPDATE ledger_organisationmonth SET used_micros = used_micros + spent WHERE month = whose.month;
     END IF;
