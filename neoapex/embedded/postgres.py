@@ -26,7 +26,9 @@ READY_SECONDS = 60.0  # Recovery after a crash counts in here.
 INITDB_SECONDS = 120
 STALE_LOCK_SECONDS = 5.0
 FOREIGN_CLUSTER = "Put secrets.json of this home back, or move its postgres folder away to start afresh."
-UNSAFE_BUT_FAST = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
+UNSAFE_BUT_FAST = (
+    "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=300",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 TENTH = QUOTA_MICROS // 10
 SONG = 75_000
 PATIENCE_SECONDS = 20
-# PostgreSQL gives a hundred connections, and another worker of the suite wants some.
-MAX_THREADS = 45
+# The tests' PostgreSQL gives 300 connections, and another worker of the suite wants as many.
+MAX_THREADS = 100
+ROUNDS = 100
 
 Work = Callable[[int], object]
 
@@ -58,7 +59,7 @@ def race(count: int, work: Work) -> list[object]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(PATIENCE_SECONDS)
+        thread.join(5 * PATIENCE_SECONDS)
     unexpected = [result for result in results if not isinstance(result, Entry | tuple | LedgerError)]
     assert not unexpected, unexpected
     return results
@@ -102,6 +103,32 @@ class TestHolds:
             assert kinds(race(100, hold)) == {Entry: 10, InsufficientBudget: 90}
             assert Budget.objects.get().held_micros == QUOTA_MICROS
             assert Entry.objects.filter(kind=EntryKind.GRANT).count() == 1
+            assert_balanced()
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("checked", [True, False], ids=["with the CHECK", "without the CHECK"])
+    def test_in_a_hundred_of_a_hundred_rounds_it_is_exactly_ten(
+        self, make_person: Callable[[str], User], *, checked: bool
+    ) -> None:
+        people = [make_person(f"person {number}") for number in range(ROUNDS)]
+        gate = threading.Barrier(MAX_THREADS)
+
+        def hold_in_every_round(thread: int) -> tuple[int, ...]:
+            held = []
+            for number, person in enumerate(people):
+                gate.wait(PATIENCE_SECONDS)
+                with suppress(InsufficientBudget):
+                    reference = f"{number} {thread}"
+                    operations.hold(person=person, amount_micros=TENTH, reference=reference, now=NOVEMBER)
+                    held.append(number)
+            return tuple(held)
+
+        with nullcontext() if checked else without_the_check():
+            admitted = Counter[int]()
+            for held in race(MAX_THREADS, hold_in_every_round):
+                assert isinstance(held, tuple)
+                admitted.update(held)
+            assert admitted == dict.fromkeys(range(ROUNDS), 10)
             assert_balanced()
 
     @pytest.mark.parametrize("amount", [SONG, QUOTA_MICROS], ids=["a song", "all there is"])
@@ -188,7 +215,7 @@ def wait_until_somebody_waits() -> None:
 
 
 class TestEndings:
-    def test_of_thirty_resolvers_of_one_hold_one_decides(self, ada: User) -> None:
+    def test_of_fifty_resolvers_of_one_hold_one_decides(self, ada: User) -> None:
         operations.hold(person=ada, amount_micros=SONG, reference="song", now=NOVEMBER)
 
         def resolve(index: int) -> Entry:
@@ -196,11 +223,11 @@ class TestEndings:
                 return operations.release(reference="song")
             return operations.charge(reference="song", amount_micros=SONG * (index % 3))
 
-        results = race(30, resolve)
+        results = race(51, resolve)
         winner = Entry.objects.get(hold__isnull=False)
         assert {result.pk for result in results if isinstance(result, Entry)} == {winner.pk}
-        assert kinds(results)[Entry] == 10
-        assert kinds(results)[HoldAlreadyResolved] == (20 if winner.kind == EntryKind.RELEASE else 10)
+        assert kinds(results)[Entry] == 17
+        assert kinds(results)[HoldAlreadyResolved] == (34 if winner.kind == EntryKind.RELEASE else 17)
         assert (Budget.objects.get().held_micros, Budget.objects.get().spent_micros) == (0, winner.spent_delta)
         assert_balanced()
 
