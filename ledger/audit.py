@@ -59,16 +59,23 @@ WHERE outcome.kind IN ('CHARGE', 'RELEASE')
 DAYS = """
 SELECT
     COALESCE(days.budget_id, entries.budget_id),
-    concat_ws(' ', days.label, COALESCE(days.spent, 0)),
-    concat_ws(' ', entries.label, COALESCE(entries.spent, 0))
-FROM (
-    SELECT budget_id, label, SUM(spent_micros) AS spent FROM ledger_spending GROUP BY budget_id, label
-) days
+    concat_ws(' ', days.day, days.label, COALESCE(days.spent_micros, 0)),
+    concat_ws(' ', entries.day, entries.label, COALESCE(entries.spent, 0))
+FROM ledger_spending days
 FULL JOIN (
-    SELECT budget_id, label, SUM(spent_delta) AS spent
-    FROM ledger_entry WHERE spent_delta <> 0 GROUP BY budget_id, label
-) entries ON entries.budget_id = days.budget_id AND entries.label = days.label
-WHERE COALESCE(days.spent, 0) <> COALESCE(entries.spent, 0)
+    SELECT
+        budget_id,
+        LEAST(
+            GREATEST((entry.created_at AT TIME ZONE 'UTC')::date, month),
+            (month + interval '1 month' - interval '1 day')::date
+        ) AS day,
+        label,
+        SUM(spent_delta) AS spent
+    FROM ledger_entry entry JOIN ledger_budget ON ledger_budget.id = budget_id
+    WHERE spent_delta <> 0
+    GROUP BY 1, 2, 3
+) entries ON entries.budget_id = days.budget_id AND entries.day = days.day AND entries.label = days.label
+WHERE COALESCE(days.spent_micros, 0) <> COALESCE(entries.spent, 0)
 """
 ORGANISATION = """
 SELECT NULL::bigint, month || ' ' || used_micros, COALESCE(used, 0)::text

@@ -10,6 +10,8 @@ from ledger import months, statements
 from ledger.models import Budget, Organisation, OrganisationMonth
 from ledger.money import check_micros
 
+MONTHS_AHEAD = 12
+
 
 @dataclass(frozen=True, slots=True)
 class OrganisationUse:
@@ -44,23 +46,20 @@ def set_cap(cap: int | None, now: datetime | None = None) -> None:
             OrganisationMonth.objects.all().delete()
         else:
             OrganisationMonth.objects.update(cap_micros=cap)
-            _count(months.month_of(now))
+            _count_from(months.month_of(now))
 
 
 def open_month(month: date) -> None:
-    """Begin to count a month that nobody held anything in yet, or only before there was a cap."""
+    """Begin to count a month that nobody counts yet. Not in a transaction that booked before: that could deadlock."""
     with transaction.atomic():
         _stop_booking()
-        _count(month)
+        _count_from(month)
 
 
 def left_micros(now: datetime | None = None) -> int | None:
     """What all together may still hold in the month of `now`; None without a cap, negative where the house went on."""
-    cap = cap_micros()
-    if cap is None:
-        return None
-    counted = OrganisationMonth.objects.filter(month=months.month_of(now)).values_list("used_micros", flat=True).first()
-    return cap - (counted or 0)
+    month = OrganisationMonth.objects.filter(month=months.month_of(now)).first()
+    return this_month(now).left_micros if month is None else month.cap_micros - month.used_micros
 
 
 def this_month(now: datetime | None = None) -> OrganisationUse:
@@ -74,6 +73,9 @@ def _stop_booking() -> None:
         cursor.execute(statements.STOP_BOOKING)
 
 
-def _count(month: date) -> None:
+def _count_from(month: date) -> None:
+    """Count the month and those to come, so that hardly anybody ever has to wait for this at the turn of a month."""
     with connection.cursor() as cursor:
-        cursor.execute(statements.COUNT_MONTH, {"month": month})
+        for _ in range(MONTHS_AHEAD):
+            cursor.execute(statements.COUNT_MONTH, {"month": month})
+            month = months.resets_at(month).date()

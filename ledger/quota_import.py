@@ -126,7 +126,7 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
     """Every row that isn't blank, with the number of the line that it starts in."""
     first_line = text.lstrip().splitlines()[0]
     delimiter = ";" if first_line.count(";") > first_line.count(",") else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     last = 0
     try:
         for row in reader:

@@ -59,7 +59,7 @@ def change(
     :raises InvalidAmount: below nought, or above a million dollars.
     :raises ReasonMissing: nothing was changed.
     """
-    if isinstance(monthly_micros, int):
+    if monthly_micros is not None and monthly_micros != KEEP:
         check_micros(monthly_micros, at_least=0)
     if not reason.strip():
         raise ReasonMissing

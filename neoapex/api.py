@@ -14,11 +14,13 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import HttpBearer, SessionAuth
 
 from ledger import errors as money
-from ledger.api import credits_router, ledger_router
+from ledger.api import credits_router
+from ledger.quota_plans import PlanOutdated
 from neoapex import problems
 from studio import errors as studio
-from studio import tokens
+from studio import reconciliation, tokens
 from studio.api import router as studio_router
+from studio.statement_api import router as ledger_router
 from studio.endpoints import NotDirect, UnknownEndpoint
 from studio.models import User
 
@@ -70,8 +72,16 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.TrackNotReady: 409,
     studio.StaleTransition: 409,
     studio.TooManyWaiting: 429,
+    studio.AccountClosed: 403,
+    studio.LastAdmin: 409,
+    studio.WhyMissing: 422,
     UnknownEndpoint: 422,
     NotDirect: 422,
+    reconciliation.InvalidSpan: 422,
+    reconciliation.LineNotBookable: 409,
+    reconciliation.LineOutdated: 409,
+    reconciliation.HouseSpentLess: 409,
+    reconciliation.BillOutOfReach: 503,
     money.LedgerError: 422,
     money.InsufficientBudget: 402,
     money.OrganisationCapReached: 402,
@@ -87,6 +97,7 @@ STATUSES: Mapping[type[Exception], int] = {
     money.InvalidMonth: 422,
     money.LedgerBusy: 503,
     money.RuleBroken: 500,
+    PlanOutdated: 409,
 }
 # Where an error names no time of its own.
 RETRY_AFTER_SECONDS = {429: 30, 503: 2}

@@ -123,7 +123,8 @@ class Hub:
 
     def _fan_out(self, channel: str, text: str) -> None:
         for queue in self._listeners.get(live.person_of_channel(channel), ()):
-            _offer(queue, text)
+            # An empty message ends the person's streams.
+            _offer(queue, text or None)
 
 
 def _offer(queue: "asyncio.Queue[str | None]", text: str | None) -> None:

@@ -9,7 +9,7 @@ from django.db.models import Count, OuterRef, Subquery
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from studio import doorbell, endpoints, generations, transitions
+from studio import doorbell, endpoints, settling, transitions
 from studio.endpoints import UnknownEndpoint
 from studio.errors import StaleTransition
 from studio.fal.client import from_settings
@@ -127,7 +127,7 @@ def submit(generation: Generation) -> None:
 
 def accepted(generation: Generation, request_id: str, queue_position: int | None) -> None:
     """Note that fal has the generation, under which id, and when to have a first look."""
-    generations.adopt_request_id(generation, request_id)
+    settling.adopt_request_id(generation, request_id)
     transitions.mark_started(generation, queue_position=queue_position, look_at=timezone.now() + FIRST_LOOK)
     generation.refresh_from_db()
     if generation.cancel_requested_at is not None:
@@ -141,9 +141,11 @@ def _not_accepted(generation: Generation, error: NotAccepted) -> None:
         if current.state != State.SUBMITTED:
             logger.info("moved while it was refused", extra={"generation": str(current.pk)})
         elif current.cancel_requested_at is not None:
-            generations.withdraw(current)
+            settling.withdraw(current)
+        elif not current.person.is_active:
+            settling.withdraw_closed(current)
         elif current.attempts >= MAX_TRIES:
-            generations.fail(current, error)
+            settling.fail(current, error)
         else:
             wait = wait_seconds(current.attempts, error.retry_after_seconds)
             transitions.advance(current, State.QUEUED, run_at=timezone.now() + timedelta(seconds=wait))
@@ -151,7 +153,7 @@ def _not_accepted(generation: Generation, error: NotAccepted) -> None:
 
 def _end(generation: Generation, error: FalError) -> None:
     try:
-        generations.fail(generation, error)
+        settling.fail(generation, error)
     except StaleTransition:
         # A callback was faster than the answer; it has the last word.
         logger.info("settled while it was refused", extra={"generation": str(generation.pk)})

@@ -55,10 +55,6 @@ class Endpoint:
     prices: tuple[UnitPrice, ...]
     max_songs: int = 2
 
-    @property
-    def unit_price_micros(self) -> int:
-        return self.prices[-1].micros
-
 
 # The day fal listed the three endpoints; the price printed on their pages has been the same since.
 _LISTED = UnitPrice(datetime(2025, 8, 23, tzinfo=UTC), 75_000)

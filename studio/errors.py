@@ -82,6 +82,26 @@ class TrackNotReady(StudioError):
     hint = _("It will play as soon as it has been saved.")
 
 
+class AccountClosed(StudioError):
+    """A deactivated person's request that came in just before, and would have started something after."""
+
+    code = "account_closed"
+    message = _("This account is closed, so nothing new can be started.")
+    hint = _("Ask an admin of the studio to open it again.")
+
+
+class LastAdmin(StudioError):
+    code = "last_admin"
+    message = _("This is the studio's only admin.")
+    hint = _("Make somebody else a superuser first.")
+
+
+class WhyMissing(StudioError):
+    code = "why_missing"
+    message = _("Say in a few words why.")
+    hint = _("It stays in the admin's log.")
+
+
 class ForeignRequest(Exception):
     """An outcome came under a request id that isn't the generation's. No person meets it: it is flagged."""
 

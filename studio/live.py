@@ -68,6 +68,19 @@ def _publish(event: Event) -> None:
         logger.warning("event not pushed", extra={"event_id": event.pk})
 
 
+def end_streams_on_commit(person_id: int) -> None:
+    """Let go whoever listens for this person, and be asked anew who they are: an empty message says so."""
+    transaction.on_commit(lambda: _end_streams(person_id), robust=True)
+
+
+def _end_streams(person_id: int) -> None:
+    try:
+        connection().publish(channel(person_id), "")
+    except redis.RedisError:
+        # No stream lives for longer than some minutes without being asked anew.
+        logger.warning("streams not ended", extra={"person": person_id})
+
+
 def missed(person_id: int, last_event_id: int) -> list[str]:
     """What a stream that breaks off at `last_event_id` has missed, oldest first, at most the last 200."""
     events = Event.objects.filter(person_id=person_id, pk__gt=last_event_id).order_by("-pk")[:REPLAY_LIMIT]

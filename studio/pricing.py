@@ -1,4 +1,8 @@
-"""What a request will cost and what a part of it is worth: pure functions over integers of micros."""
+"""What a request will cost and what a part of it is worth: pure functions over integers of micros.
+
+Where a half doesn't come out even it is rounded up, everywhere alike: so the price of two songs is what fal bills for
+one and a half, and one readable of the two costs exactly what one song costs.
+"""
 
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -15,7 +19,7 @@ def price_micros(endpoint_key: str, num_songs: int, at: datetime | None = None) 
     if not 1 <= num_songs <= endpoint.max_songs:
         raise ValueError(f"{endpoint.title} makes 1 to {endpoint.max_songs} songs a request, not {num_songs}.")
     unit = _unit_price_micros(endpoint, at or datetime.now(UTC))
-    return unit + (num_songs - 1) * unit // 2
+    return (unit * _half_songs(num_songs) + 1) // 2
 
 
 def _unit_price_micros(endpoint: endpoints.Endpoint, at: datetime) -> int:
@@ -23,9 +27,9 @@ def _unit_price_micros(endpoint: endpoints.Endpoint, at: datetime) -> int:
     return valid[-1] if valid else endpoint.prices[0].micros
 
 
-def units_micros(endpoint_key: str, units: Decimal) -> int:
-    """What fal bills for so many of its units now: one unit is one song in a request of one."""
-    unit = _unit_price_micros(endpoints.get(endpoint_key), datetime.now(UTC))
+def units_micros(endpoint_key: str, units: Decimal, at: datetime) -> int:
+    """What fal bills for so many of its units in a request of that time: one unit is one song in a request of one."""
+    unit = _unit_price_micros(endpoints.get(endpoint_key), at)
     return int((units * unit).to_integral_value(ROUND_HALF_UP))
 
 

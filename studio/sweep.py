@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from studio import doorbell, endpoints, generations, live, tracks, transitions
+from studio import doorbell, endpoints, generations, live, settling, tracks, transitions
 from studio.errors import StaleTransition
 from studio.fal.client import from_settings
 from studio.fal.errors import FalError, GenerationFailed, NotFinished, NotFound, Unreachable
@@ -96,7 +96,7 @@ def _show(generation: Generation, status: Status) -> None:
         Generation.objects.filter(pk=generation.pk).update(queue_position=position)
         news["queue_position"] = position
     if status.logs:
-        news["logs"] = [generations.storable(str(line.get("message", "")))[:500] for line in status.logs[-5:]]
+        news["logs"] = [settling.storable(str(line.get("message", "")))[:500] for line in status.logs[-5:]]
     try:
         if status.status == "IN_PROGRESS" and generation.state == State.SUBMITTED:
             transitions.advance(generation, State.RUNNING, running_at=Now(), last_sign_at=Now(), queue_position=None)
@@ -114,12 +114,12 @@ def settle_from_fal(generation: Generation, request_id: str) -> bool:
     try:
         result = from_settings().result(endpoints.get(generation.endpoint).fal_id, request_id)
     except GenerationFailed as error:
-        generations.settle(generation.pk, error, request_id=request_id)
+        settling.settle(generation.pk, error, request_id=request_id)
     except (NotFinished, NotFound, Unreachable) as error:
         logger.info("no outcome yet", extra={"generation": str(generation.pk), "code": error.code})
         return False
     else:
-        generations.settle(generation.pk, result.payload, request_id=request_id)
+        settling.settle(generation.pk, result.payload, request_id=request_id)
     return True
 
 
@@ -133,7 +133,7 @@ def ask_soon(generation_id: UUID, request_id: str) -> None:
     if generation is None:
         return
     if settings.NEOAPEX_FAL_USER_ID:
-        generations.adopt_request_id(generation, request_id)
+        settling.adopt_request_id(generation, request_id)
     long_ago = timezone.now() - timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER + 1)
     Generation.objects.filter(pk=generation_id, state__in=AT_FAL).update(last_sign_at=long_ago, ask_at=None)
 
@@ -149,7 +149,7 @@ def cancel_at_fal(generation_id: UUID) -> None:
         logger.info("wish not passed on", extra={"generation": str(generation.pk), "code": error.code})
         return
     if answer == CancelAnswer.CANCELLED:
-        generations.settle(generation.pk, StoppedByFal(), request_id=generation.request_id)
+        settling.settle(generation.pk, StoppedByFal(), request_id=generation.request_id)
 
 
 def _status(generation: Generation) -> Status:
@@ -246,13 +246,13 @@ def _release_lost(generation: Generation) -> None:
 
 def _give_up(generation: Generation, error: FalError) -> None:
     try:
-        generations.fail(generation, error)
+        settling.fail(generation, error)
     except StaleTransition:
         return
 
 
 def _conclude(generation: Generation) -> None:
-    generations.conclude(generation.pk)
+    settling.conclude(generation.pk)
 
 
 def _unconcluded() -> QuerySet[Generation]:

@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from studio import generations, transitions
+from studio import settling, transitions
 from studio.errors import NotFound, StaleTransition, TrackNotReady
 from studio.media.errors import HostRefused, HouseFault, SourceFault, SourceTooSlow, SourceUnavailable
 from studio.media.ingest import Ingested, ingest
@@ -147,7 +147,7 @@ def _keep(track: Track, ingested: Ingested) -> None:
         return
     # Of two variations the first can be heard while the second is still being saved.
     transitions.record(track.generation, "job_progress", state=GenerationState.INGESTING, track=str(track.pk))
-    generations.conclude(track.generation_id)
+    settling.conclude(track.generation_id)
 
 
 def _out_of_reach(track: Track, fault: SourceFault) -> None:
@@ -172,7 +172,7 @@ def _source_failed(track: Track, fault: SourceFault) -> None:
             transitions.advance_track(track, State.UNREADABLE, leased_until=None, **reason)
         except StaleTransition:
             return
-        generations.conclude(track.generation_id)
+        settling.conclude(track.generation_id)
 
 
 def _house_failed(track: Track, code: str, message: str) -> None:

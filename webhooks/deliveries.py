@@ -14,7 +14,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from studio import doorbell, generations, sweep
+from studio import doorbell, settling, sweep
 from studio.errors import ForeignRequest
 from studio.fal.answers import outcome_error
 from studio.fal.errors import GenerationFailed
@@ -113,9 +113,9 @@ def _process(delivery: Delivery) -> Flag | None:
     elif body["status"] == "ERROR":
         # Only the result says whether fal bills the failure; where it can't be had, the body is the outcome.
         if not sweep.settle_from_fal(generation, delivery.request_id):
-            generations.settle(generation.pk, _error_of(body), request_id=delivery.request_id)
+            settling.settle(generation.pk, _error_of(body), request_id=delivery.request_id)
     else:
-        generations.settle(generation.pk, dict(body["payload"]), request_id=delivery.request_id)
+        settling.settle(generation.pk, dict(body["payload"]), request_id=delivery.request_id)
     return None
 
 

@@ -66,6 +66,7 @@ class TestDrifts:
             ("UPDATE ledger_budget SET held_micros = held_micros - 1 WHERE kind = 'PERSON'", "open holds"),
             ("UPDATE ledger_spending SET spent_micros = spent_micros + 1", "days"),
             ("UPDATE ledger_spending SET label = 'inpaint' WHERE label = 'extend'", "days"),
+            ("UPDATE ledger_spending SET day = day - 1", "days"),
             ("DELETE FROM ledger_spending", "days"),
             ("UPDATE ledger_organisationmonth SET used_micros = used_micros + 1", "organisation"),
             ("UPDATE ledger_entry SET spent_delta = spent_delta + 1 WHERE kind = 'CHARGE'", "counters"),

@@ -98,8 +98,8 @@ class TestChange:
         assert quotas.is_frozen(ada)
         assert not Budget.objects.exists()
 
-    @pytest.mark.parametrize("micros", [-1, 10**18, True])
-    def test_a_quota_is_a_sensible_amount(self, ada: User, micros: int) -> None:
+    @pytest.mark.parametrize("micros", [-1, 10**18, True, 1.5, float("nan"), "5"])
+    def test_a_quota_is_a_sensible_amount(self, ada: User, micros: Any) -> None:
         with pytest.raises(InvalidAmount):
             change(ada, micros)
         assert not Quota.objects.exists()

@@ -288,6 +288,16 @@ class TestEndings:
         assert queries.balance(ada, NOVEMBER).granted_micros == QUOTA_MICROS + amount
         assert_balanced()
 
+    def test_one_reference_to_give_and_to_take_ends_in_one_of_them_and_no_deadlock(self, ada: User) -> None:
+        def grant(index: int) -> Entry:
+            return operations.grant(
+                person=ada, amount_micros=5 - 10 * (index % 2), reference="gift", reason="x", author=None, now=NOVEMBER
+            )
+
+        operations.hold(person=ada, amount_micros=1, reference="first", now=NOVEMBER)
+        assert kinds(race(20, grant)) == {Entry: 10, ReferenceConflict: 10}
+        assert_balanced()
+
     def test_a_grant_is_taken_back_or_held_and_never_both(self, ada: User) -> None:
         operations.hold(person=ada, amount_micros=1, reference="first", now=NOVEMBER)
         operations.release(reference="first")

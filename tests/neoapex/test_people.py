@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from studio import tokens
+from studio import people, tokens
 from studio.management.commands.seed_demo import login_path
 from studio.models import AccessToken, User
 from tests.neoapex.shapes import assert_structured
@@ -34,6 +34,17 @@ def test_a_token_lets_its_owner_in_until_it_is_revoked(stranger: Client, ada: Us
         path = BALANCE if method == "get" else "/api/quotes"
         answer = getattr(stranger, method)(path, headers=bearer(f"Bearer {raw}"))
         assert_structured(answer, 401, "unauthenticated")
+
+
+def test_a_deactivated_person_is_a_stranger_to_browser_and_program(
+    browser: Client, stranger: Client, ada: User
+) -> None:
+    _token, raw = tokens.create(ada, "laptop")
+    assert browser.get(BALANCE).status_code == 200
+    people.deactivate(ada, author=User.objects.create_superuser("boss@example.com"), reason="left")
+    assert_structured(browser.get(BALANCE), 401, "unauthenticated")
+    assert_structured(stranger.get(BALANCE, headers=bearer(f"Bearer {raw}")), 401, "unauthenticated")
+    assert browser.get("/", headers=HTML).headers["Location"].startswith("/accounts/login/")
 
 
 def test_a_token_is_kept_as_a_hash_and_notes_its_use(stranger: Client, ada: User) -> None:

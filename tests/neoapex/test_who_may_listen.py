@@ -6,9 +6,9 @@ from django.db import OperationalError
 
 from neoapex import events
 from neoapex.sessions import SessionStore
-from studio import tokens
+from studio import people, tokens
 from studio.models import User
-from tests.neoapex.streams import assert_refused, listening, run
+from tests.neoapex.streams import assert_refused, in_thread, listening, run
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("hub")]
 
@@ -60,6 +60,22 @@ def test_a_deactivated_person_hears_nothing(ada: User, adas: dict[str, str]) -> 
     async def scenario() -> None:
         async with listening(headers=adas) as listener:
             assert_refused(listener, 401, "unauthenticated")
+
+    run(scenario)
+
+
+def test_a_stream_that_is_open_ends_when_its_person_is_deactivated(ada: User, ben: User, adas: dict[str, str]) -> None:
+    boss = User.objects.create_superuser("boss@example.com")
+    bens = {"Authorization": f"Bearer {tokens.create(ben, 'x')[1]}"}
+
+    async def scenario() -> None:
+        async with listening(headers=adas) as gone, listening(headers=bens) as other:
+            await in_thread(people.deactivate)(ada, author=boss, reason="left")
+            await gone.until_ended()
+            assert gone.text.endswith("event: bye\ndata: {}\n\n")
+            async with listening(headers=adas) as again:
+                assert_refused(again, 401, "unauthenticated")
+            assert not other.ended
 
     run(scenario)
 

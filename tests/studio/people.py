@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from ledger import queries as ledger
 from ledger.models import Budget, BudgetKind, Entry, EntryKind, Quota
-from studio import dispatch, generations
+from studio import dispatch, generations, settling
 from studio.fal.mock import MockFalClient
 from studio.models import Event, Generation, Track, User
 from studio.states import GenerationState as State
@@ -83,10 +83,10 @@ def make_unreadable(track: Track) -> None:
 def finished_song(user: User, *, songs: int = 1) -> Generation:
     """One that is READY with all its tracks."""
     generation = submitted(user, num_songs=songs)
-    generations.settle(generation.pk, two_songs() if songs == 2 else song(), request_id=generation.request_id)
+    settling.settle(generation.pk, two_songs() if songs == 2 else song(), request_id=generation.request_id)
     for track in generation.tracks.all():
         make_ready(track)
-    generations.conclude(generation.pk)
+    settling.conclude(generation.pk)
     return generation
 
 

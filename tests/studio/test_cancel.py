@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from studio import dispatch, generations, sweep
+from studio import dispatch, generations, settling, sweep
 from studio.errors import AlreadyFinal, NotFound
 from studio.fal.errors import Ambiguous, NotAccepted, Refused, Unreachable
 from studio.fal.interface import CancelAnswer
@@ -112,13 +112,13 @@ def test_any_other_answer_waits_for_the_outcome(ada: User, fal: MockFalClient, a
     generation.refresh_from_db()
     assert generation.state == State.SUBMITTED
     assert money_of(ada) == (ONE_SONG, 0)
-    generations.settle(generation.pk, song(), request_id=generation.request_id)
+    settling.settle(generation.pk, song(), request_id=generation.request_id)
     assert (money_of(ada), house_micros()) == ((0, ONE_SONG), 0)
 
 
 def test_a_song_that_arrives_before_fals_yes_is_kept_and_charged(ada: User, fal: MockFalClient) -> None:
     generation = cancel(submitted(ada))
-    generations.settle(generation.pk, song(), request_id=generation.request_id)
+    settling.settle(generation.pk, song(), request_id=generation.request_id)
     sweep.cancel_at_fal(generation.pk)
     assert Generation.objects.get(pk=generation.pk).state == State.INGESTING
     assert asked_fal_to_cancel(fal) == 0
@@ -127,7 +127,7 @@ def test_a_song_that_arrives_before_fals_yes_is_kept_and_charged(ada: User, fal:
 def test_a_song_that_arrives_after_fals_yes_is_given_and_the_house_pays(ada: User) -> None:
     generation = cancel(submitted(ada))
     sweep.cancel_at_fal(generation.pk)
-    generations.settle(generation.pk, song(), request_id=generation.request_id)
+    settling.settle(generation.pk, song(), request_id=generation.request_id)
     assert Generation.objects.get(pk=generation.pk).state == State.INGESTING
     assert (money_of(ada), house_micros()) == ((0, 0), ONE_SONG)
 

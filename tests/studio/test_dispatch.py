@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from studio import dispatch, generations
+from studio import dispatch, settling
 from studio.fal.errors import (
     AccountLocked,
     Ambiguous,
@@ -195,7 +195,7 @@ def test_an_accepted_song_is_started_and_soon_looked_at(ada: User) -> None:
 
 def test_a_callback_before_the_answer_leaves_nothing_for_the_answer_to_do(ada: User) -> None:
     generation = unanswered(ada)
-    generations.settle(generation.pk, song(), request_id="early")
+    settling.settle(generation.pk, song(), request_id="early")
     dispatch.accepted(generation, "early", 0)
     stored = Generation.objects.get(pk=generation.pk)
     assert (stored.state, stored.request_id) == (State.INGESTING, "early")
@@ -204,7 +204,7 @@ def test_a_callback_before_the_answer_leaves_nothing_for_the_answer_to_do(ada: U
 
 def test_an_answer_with_another_id_than_the_callbacks_is_not_adopted(ada: User) -> None:
     generation = unanswered(ada)
-    generations.settle(generation.pk, song(), request_id="from the callback")
+    settling.settle(generation.pk, song(), request_id="from the callback")
     dispatch.accepted(generation, "from the answer", 0)
     assert Generation.objects.get(pk=generation.pk).request_id == "from the callback"
 
@@ -318,7 +318,7 @@ def test_after_an_ambiguous_answer_the_callback_brings_the_song(ada: User, fal: 
     generation = asked_for(ada)
     fal.will_raise("submit", Ambiguous())
     dispatch.dispatch()
-    generations.settle(generation.pk, song(), request_id="known only now")
+    settling.settle(generation.pk, song(), request_id="known only now")
     generation.refresh_from_db()
     assert (generation.state, generation.request_id) == (State.INGESTING, "known only now")
     assert money_of(ada) == (0, ONE_SONG)
@@ -346,7 +346,7 @@ def test_a_worker_that_dies_in_the_post_leaves_a_song_that_nobody_sends_again(
 @pytest.mark.parametrize("error", [NotAccepted(), Refused()])
 def test_a_callback_that_was_faster_than_a_refusal_has_the_last_word(ada: User, error: FalError, state: State) -> None:
     generation = unanswered(ada)
-    generations.settle(generation.pk, song() if state == State.INGESTING else Refused("so it failed"), request_id="r")
+    settling.settle(generation.pk, song() if state == State.INGESTING else Refused("so it failed"), request_id="r")
     if isinstance(error, NotAccepted):
         dispatch._not_accepted(generation, error)
     else:

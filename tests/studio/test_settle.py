@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from studio import dispatch, generations
+from studio import dispatch, settling
 from studio.errors import ForeignRequest
 from studio.fal.answers import generation_failed, outcome_error
 from studio.fal.errors import GenerationFailed, Said
@@ -34,7 +34,7 @@ LONG_URL = "https://v3.fal.media/" + "x" * 2000
 
 
 def settle(generation: Generation, outcome: Any) -> Generation:
-    generations.settle(generation.pk, outcome, request_id=generation.request_id)
+    settling.settle(generation.pk, outcome, request_id=generation.request_id)
     return Generation.objects.get(pk=generation.pk)
 
 
@@ -51,7 +51,7 @@ def finished(generation: Generation, *, readable: tuple[bool, ...]) -> Generatio
     """Its tracks have come to their end, and it is concluded."""
     for track, good in zip(generation.tracks.order_by("variation"), readable, strict=True):
         (make_ready if good else make_unreadable)(track)
-    generations.conclude(generation.pk)
+    settling.conclude(generation.pk)
     return Generation.objects.get(pk=generation.pk)
 
 
@@ -109,7 +109,7 @@ def test_a_failure_after_a_success_changes_nothing(ada: User) -> None:
 
 def test_started_is_told_before_the_outcome_even_when_the_callback_comes_first(ada: User) -> None:
     generation = unanswered(ada)
-    generations.settle(generation.pk, song(), request_id="r")
+    settling.settle(generation.pk, song(), request_id="r")
     names = names_of(generation)
     assert names.count("job_started") == 1
     assert names == ["job_queued", "job_progress", "job_started", "job_progress"]
@@ -117,7 +117,7 @@ def test_started_is_told_before_the_outcome_even_when_the_callback_comes_first(a
 
 def test_a_song_put_back_in_line_is_settled_by_the_callback_that_comes_after_all(ada: User) -> None:
     generation = put(unanswered(ada), State.QUEUED)
-    generations.settle(generation.pk, song(), request_id="r")
+    settling.settle(generation.pk, song(), request_id="r")
     assert Generation.objects.get(pk=generation.pk).state == State.INGESTING
     assert dispatch.claim_next() is None
 
@@ -226,8 +226,8 @@ def test_a_billed_failure_that_is_learnt_of_after_the_release_is_paid_by_the_hou
 
 def test_a_failure_after_the_end_is_no_late_start(ada: User) -> None:
     generation = put(unanswered(ada), State.LOST)
-    generations.fail(generation, failed())
-    generations.settle(generation.pk, failed(), request_id="r")
+    settling.fail(generation, failed())
+    settling.settle(generation.pk, failed(), request_id="r")
     assert "job_started" not in names_of(generation)
 
 
@@ -334,14 +334,14 @@ def test_nothing_is_concluded_while_a_track_is_still_to_come(ada: User) -> None:
     first = done.tracks.order_by("variation").first()
     assert first is not None
     make_ready(first)
-    generations.conclude(done.pk)
+    settling.conclude(done.pk)
     assert Generation.objects.get(pk=done.pk).state == State.INGESTING
 
 
 def test_concluding_twice_changes_nothing(ada: User) -> None:
     done = finished(settle(submitted(ada, num_songs=2), two_songs()), readable=(True, False))
     told = names_of(done)
-    generations.conclude(done.pk)
+    settling.conclude(done.pk)
     assert names_of(done) == told
     assert (money_of(ada), house_micros()) == ((0, ONE_SONG), TWO_SONGS - ONE_SONG)
 
@@ -353,7 +353,7 @@ def test_an_outcome_under_another_request_id_changes_nothing(ada: User) -> None:
     generation = submitted(ada)
     told = names_of(generation)
     with pytest.raises(ForeignRequest):
-        generations.settle(generation.pk, song(), request_id="somebody else's")
+        settling.settle(generation.pk, song(), request_id="somebody else's")
     stored = Generation.objects.get(pk=generation.pk)
     assert (stored.state, stored.request_id) == (State.SUBMITTED, generation.request_id)
     assert names_of(generation) == told
@@ -364,7 +364,7 @@ def test_an_outcome_under_another_songs_request_id_changes_neither(ada: User) ->
     first = submitted(ada)
     second = unanswered(ada)
     with pytest.raises(ForeignRequest):
-        generations.settle(second.pk, song(), request_id=first.request_id)
+        settling.settle(second.pk, song(), request_id=first.request_id)
     assert Generation.objects.get(pk=second.pk).request_id is None
     assert not Track.objects.exists()
     assert money_of(ada) == (2 * ONE_SONG, 0)

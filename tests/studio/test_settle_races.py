@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from studio import generations
+from studio import generations, settling
 from studio.errors import ForeignRequest
 from studio.fal.answers import generation_failed
 from studio.fal.errors import GenerationFailed, Said
@@ -44,7 +44,7 @@ def run_one(acts: list[Callable[[], object]], number: int) -> object:
 def settle_all(generation: Generation, outcomes: list[Any]) -> Generation:
     answers = race(
         len(outcomes),
-        lambda number: generations.settle(generation.pk, outcomes[number], request_id=generation.request_id),
+        lambda number: settling.settle(generation.pk, outcomes[number], request_id=generation.request_id),
     )
     assert errors_in(answers) == []
     return Generation.objects.get(pk=generation.pk)
@@ -62,7 +62,7 @@ def test_twenty_threads_with_one_success_charge_it_once(ada: User) -> None:
 
 def test_twenty_late_successes_charge_the_house_once(ada: User) -> None:
     generation = submitted(ada)
-    generations.settle(generation.pk, failure(), request_id=generation.request_id)
+    settling.settle(generation.pk, failure(), request_id=generation.request_id)
     settle_all(generation, [song()] * 20)
     assert (money_of(ada), house_micros()) == ((0, 0), ONE_SONG)
     assert Track.objects.count() == 1
@@ -90,7 +90,7 @@ def test_of_two_request_ids_at_once_one_is_adopted_and_the_other_settles_nothing
     generation = unanswered(ada)
     answers = race(
         2,
-        lambda number: generations.settle(generation.pk, song(f"https://a.b/{number}.wav"), request_id=f"id {number}"),
+        lambda number: settling.settle(generation.pk, song(f"https://a.b/{number}.wav"), request_id=f"id {number}"),
     )
     assert [type(error) for error in errors_in(answers)] == [ForeignRequest]
     winner = answers.index(None)
@@ -101,9 +101,9 @@ def test_of_two_request_ids_at_once_one_is_adopted_and_the_other_settles_nothing
 
 def test_ten_conclusions_at_once_move_the_money_once(ada: User) -> None:
     generation = submitted(ada)
-    generations.settle(generation.pk, song(), request_id=generation.request_id)
+    settling.settle(generation.pk, song(), request_id=generation.request_id)
     make_unreadable(generation.tracks.get())
-    assert errors_in(race(10, lambda _: generations.conclude(generation.pk))) == []
+    assert errors_in(race(10, lambda _: settling.conclude(generation.pk))) == []
     assert (money_of(ada), house_micros()) == ((0, 0), ONE_SONG)
     assert names_of(generation).count("job_failed") == 1
 
@@ -112,7 +112,7 @@ def test_cancel_and_completion_at_once_end_in_one_of_two_true_ways(ada: User) ->
     for _ in range(5):
         generation = put(submitted(ada), State.RUNNING)
         acts: list[Callable[[], object]] = [
-            partial(generations.settle, generation.pk, song(), request_id=generation.request_id),
+            partial(settling.settle, generation.pk, song(), request_id=generation.request_id),
             partial(generations.cancel, person=ada, generation_id=generation.pk),
         ]
         refused = errors_in(race(2, partial(run_one, acts)))

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from ledger.errors import BudgetFrozen, InsufficientBudget
 from ledger.models import Entry
-from studio import dispatch, generations
+from studio import dispatch, generations, settling
 from studio.endpoints import NotDirect
 from studio.errors import IdempotencyConflict, InvalidIdempotencyKey, InvalidInput, TooManyWaiting
 from studio.fal.mock import MockFalClient
@@ -292,7 +292,7 @@ def test_a_key_of_visible_ascii_or_spaces_is_taken(ada: User, key: str) -> None:
     ],
 )
 def test_a_song_is_named_by_the_first_words_of_its_wish(ada: User, inputs: dict[str, object], title: str) -> None:
-    assert generations.title_of(asked_for(ada, **inputs)) == title
+    assert settling.title_of(asked_for(ada, **inputs)) == title
 
 
 @pytest.mark.parametrize("endpoint", ["inpaint", "extend"])

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.utils import timezone
 from pytest_django import Settings
 
-from studio import dispatch, generations, sweep
+from studio import dispatch, generations, settling, sweep
 from studio.fal.answers import generation_failed
 from studio.fal.errors import Ambiguous, FalError, NotFinished, NotFound, Said, Unreachable
 from studio.fal.interface import Status
@@ -248,7 +248,7 @@ def test_a_song_at_fal_does_not_time_out_by_its_age(ada: User) -> None:
 
 def test_songs_that_wait_and_tracks_that_are_due_are_rung_for(ada: User, rings: Rings) -> None:
     generation = submitted(ada)
-    generations.settle(generation.pk, song(), request_id=generation.request_id)
+    settling.settle(generation.pk, song(), request_id=generation.request_id)
     asked_for(ada)
     rings.clear()
     sweep.sweep()
@@ -267,7 +267,7 @@ def test_nothing_to_do_rings_nowhere(ada: User, rings: Rings) -> None:
 @pytest.mark.parametrize(("end", "state"), [(make_ready, State.READY), (make_unreadable, State.FAILED)])
 def test_a_song_whose_worker_died_after_its_last_track_is_concluded(ada: User, end: Any, state: State) -> None:
     generation = submitted(ada)
-    generations.settle(generation.pk, song(), request_id=generation.request_id)
+    settling.settle(generation.pk, song(), request_id=generation.request_id)
     end(generation.tracks.get())
     assert swept(generation).state == state
 
@@ -309,16 +309,16 @@ def test_one_that_breaks_does_not_stop_the_others(
 def test_one_that_can_not_be_concluded_does_not_stop_the_next(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
     songs = [submitted(ada), submitted(ada)]
     for generation in songs:
-        generations.settle(generation.pk, song(), request_id=generation.request_id)
+        settling.settle(generation.pk, song(), request_id=generation.request_id)
         make_ready(generation.tracks.get())
-    really = generations.conclude
+    really = settling.conclude
 
     def conclude(generation_id: Any) -> None:
         if generation_id == min(generation.pk for generation in songs):
             raise RuntimeError("broken books")
         really(generation_id)
 
-    monkeypatch.setattr(generations, "conclude", conclude)
+    monkeypatch.setattr(settling, "conclude", conclude)
     sweep.sweep()
     assert sorted(Generation.objects.values_list("state", flat=True)) == [State.INGESTING, State.READY]
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.utils import timezone
 
-from studio import generations, tracks
+from studio import settling, tracks
 from studio.errors import NotFound, TrackNotReady
 from studio.media.errors import (
     AudioUnreadable,
@@ -82,7 +82,7 @@ def media(monkeypatch: pytest.MonkeyPatch) -> Iterator[Media]:
 def delivered(user: User, *, songs: int = 1) -> list[Track]:
     generation = submitted(user, num_songs=songs)
     outcome = two_songs() if songs == 2 else song()
-    generations.settle(generation.pk, outcome, request_id=generation.request_id)
+    settling.settle(generation.pk, outcome, request_id=generation.request_id)
     return list(generation.tracks.order_by("variation"))
 
 
@@ -363,5 +363,5 @@ def test_a_download_is_named_by_title_id_and_seed(track: Track, title: str, name
 
 
 def test_a_generation_is_ready_only_with_its_tracks(track: Track) -> None:
-    generations.conclude(track.generation_id)
+    settling.conclude(track.generation_id)
     assert Generation.objects.get(pk=track.generation_id).state == GenerationState.INGESTING

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from pytest_django import Settings
 
-from studio import dispatch, generations, sweep
+from studio import dispatch, generations, settling, sweep
 from studio.fal.answers import generation_failed
 from studio.fal.errors import NotFinished, NotFound, Said, Unreachable
 from studio.fal.mock import MockFalClient
@@ -250,13 +250,13 @@ def test_a_song_that_was_never_sent_takes_no_delivery(ada: User) -> None:
 def test_a_request_id_that_changed_hands_under_our_eyes_is_flagged(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
     """The submit's answer is adopted between our look at the row and the settling."""
     generation = unanswered(ada)
-    really = generations.settle
+    really = settling.settle
 
     def slow(*arguments: Any, **named: Any) -> None:
         dispatch.accepted(generation, "from the answer", 0)
         really(*arguments, **named)
 
-    monkeypatch.setattr(generations, "settle", slow)
+    monkeypatch.setattr(settling, "settle", slow)
     assert delivered(generation, ok_body("from the callback", song()), "from the callback").flag == Flag.FOREIGN_REQUEST
     assert (generation.state, generation.request_id) == (State.SUBMITTED, "from the answer")
 
@@ -313,7 +313,7 @@ def test_a_callback_after_the_money_was_given_back_brings_the_song_and_the_house
     ada: User, generation: Generation
 ) -> None:
     put(generation, State.LOST)
-    generations.fail(generation, sweep.NoTrace())
+    settling.fail(generation, sweep.NoTrace())
     delivered(generation, ok(generation))
     assert generation.state == State.INGESTING
     assert (money_of(ada), house_micros()) == ((0, 0), ONE_SONG)

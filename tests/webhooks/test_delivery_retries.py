@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from studio import generations, sweep
+from studio import settling, sweep
 from studio.fal.mock import MockFalClient
 from studio.models import Generation, User
 from studio.states import GenerationState as State
@@ -26,7 +26,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     def settle(*_: object, **__: object) -> None:
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr(generations, "settle", settle)
+    monkeypatch.setattr(settling, "settle", settle)
     return monkeypatch
 
 
@@ -64,14 +64,14 @@ def test_a_delivery_that_works_at_the_second_try_is_settled(
 
 def test_one_delivery_that_breaks_does_not_hold_up_the_next(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = submitted(ada), submitted(ada)
-    really = generations.settle
+    really = settling.settle
 
     def settle(generation_id: UUID, *arguments: Any, **named: Any) -> None:
         if generation_id == first.pk:
             raise RuntimeError("only this one")
         really(generation_id, *arguments, **named)
 
-    monkeypatch.setattr(generations, "settle", settle)
+    monkeypatch.setattr(settling, "settle", settle)
     stored(first.pk, ok(first), str(first.request_id))
     assert delivered(second, ok(second)).flag == ""
     assert second.state == State.INGESTING
@@ -100,7 +100,7 @@ def test_a_worker_that_dies_in_the_middle_leaves_a_delivery_that_another_takes_u
 
     delivery = stored(generation.pk, ok(generation), str(generation.request_id))
     with monkeypatch.context() as patch:
-        patch.setattr(generations, "settle", die)
+        patch.setattr(settling, "settle", die)
         with pytest.raises(Killed):
             tasks.process_waiting()
     delivery.refresh_from_db()
@@ -147,14 +147,14 @@ def test_a_redelivery_while_the_first_is_being_processed_changes_nothing(
     ada: User, generation: Generation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = ok(generation)
-    really = generations.settle
+    really = settling.settle
 
     def slow(*arguments: Any, **named: Any) -> None:
         assert not deliveries.receive(Signed(str(generation.request_id), "our-account"), generation.pk, body)
         tasks.process_waiting()
         really(*arguments, **named)
 
-    monkeypatch.setattr(generations, "settle", slow)
+    monkeypatch.setattr(settling, "settle", slow)
     delivery = delivered(generation, body)
     assert (delivery.attempts, delivery.flag) == (1, "")
     assert money_of(ada) == (0, ONE_SONG)

@@ -161,19 +161,27 @@ BEGIN
 END
 $$;
 
--- What is held or spent stays granted. `granted` is negative.
+-- What is held or spent stays granted. `granted` is negative. The entry goes first here as everywhere: who has the
+-- reference waits for nobody who wants it.
 CREATE FUNCTION ledger_take_back(
     from_budget bigint, granted bigint, given_reference text, given_reason text, given_author bigint
 ) RETURNS SETOF ledger_entry LANGUAGE plpgsql AS $$
+DECLARE
+    entry ledger_entry;
 BEGIN
+    INSERT INTO ledger_entry (kind, budget_id, granted_delta, reference, reason, author_id)
+    VALUES ('ADJUST', from_budget, granted, given_reference, given_reason, given_author)
+    ON CONFLICT DO NOTHING
+    RETURNING * INTO entry;
+    IF entry.id IS NULL THEN
+        RETURN;
+    END IF;
     UPDATE ledger_budget SET granted_micros = granted_micros + granted
     WHERE id = from_budget AND held_micros + spent_micros <= granted_micros + granted;
     IF NOT FOUND THEN
-        RETURN;
+        RAISE check_violation USING
+            MESSAGE = 'What is held or spent stays granted', CONSTRAINT = 'budget_within_grant';
     END IF;
-    RETURN QUERY
-    INSERT INTO ledger_entry (kind, budget_id, granted_delta, reference, reason, author_id)
-    VALUES ('ADJUST', from_budget, granted, given_reference, given_reason, given_author)
-    RETURNING *;
+    RETURN NEXT entry;
 END
 $$;
