@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from ledger import operations as ledger
-from ledger.errors import ReferenceConflict
+from ledger.errors import ReferenceConflict, SpentBelowZero
 from studio import doorbell, pricing, transitions
 from studio.errors import ForeignRequest
 from studio.fal.errors import FalError, GenerationFailed
@@ -149,6 +149,15 @@ def title_of(generation: Generation) -> str:
     return title[:1].upper() + title[1:]
 
 
+def _let_the_house_pay(generation: Generation, amount_micros: int) -> None:
+    """Give back what can't be heard, unless an admin has given it back before; the song ends in either case."""
+    reference = generation.hold_reference
+    try:
+        ledger.move_to_house(reference=reference, amount_micros=amount_micros, reason="audio that can't be read")
+    except SpentBelowZero:
+        logger.warning("already given back", extra={"generation": str(generation.pk)})
+
+
 def conclude(generation_id: UUID) -> None:
     """End a generation whose tracks have all come to an end: people pay for what can be heard, the house the rest."""
     with transaction.atomic():
@@ -160,9 +169,7 @@ def conclude(generation_id: UUID) -> None:
         charged = generation.charged_micros or 0
         share = pricing.share_micros(charged, readable, generation.num_songs)
         if share < charged:
-            ledger.move_to_house(
-                reference=generation.hold_reference, amount_micros=charged - share, reason="audio that can't be read"
-            )
+            _let_the_house_pay(generation, charged - share)
         if readable:
             transitions.advance(generation, State.READY, charged_micros=share)
         else:

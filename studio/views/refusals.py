@@ -2,12 +2,14 @@
 
 from typing import Final
 
-from ledger.errors import BudgetFrozen, InsufficientBudget, LedgerError
-from studio.errors import IdempotencyConflict, InvalidInput, Problem, StudioError, TooManyWaiting
+from ledger.errors import BudgetFrozen, InsufficientBudget, LedgerError, OrganisationCapReached
+from studio.errors import AccountClosed, IdempotencyConflict, InvalidInput, Problem, StudioError, TooManyWaiting
 
 STATUSES: Final[dict[type[Exception], int]] = {
     InvalidInput: 422,
     InsufficientBudget: 402,
+    OrganisationCapReached: 402,
+    AccountClosed: 403,
     BudgetFrozen: 403,
     IdempotencyConflict: 409,
     TooManyWaiting: 429,

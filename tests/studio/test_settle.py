@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from ledger import operations
 from studio import dispatch, settling
 from studio.errors import ForeignRequest
 from studio.fal.answers import generation_failed, outcome_error
@@ -394,3 +395,13 @@ def test_everything_that_was_waiting_or_lost_leaves_books_that_balance(ada: User
     assert money_of(ada) == (0, 2 * ONE_SONG)
     assert house_micros() == 4 * ONE_SONG
     assert not asked_for(ada).charged_micros
+
+
+def test_a_song_that_was_given_back_already_ends_all_the_same_when_it_is_unreadable(ada: User) -> None:
+    generation = settle(submitted(ada), song())
+    operations.adjust(
+        person=ada, spent_micros=-ONE_SONG, reference="kind", reason="sorry", author=None, house_pays=True
+    )
+    done = finished(generation, readable=(False,))
+    assert (done.state, done.charged_micros) == (State.FAILED, 0)
+    assert (money_of(ada), house_micros()) == ((0, 0), ONE_SONG)
