@@ -36,6 +36,10 @@ HOLD_TRIES = 5
 _NOTHING: Mapping[str, object] = {"granted": 0, "spent": 0, "label": "", "hold": None, "author": None}
 
 
+# What stands in the way of giving back more than was spent.
+_BELOW_ZERO = EXPECTED | {"budget_not_negative", "organisation_month_not_negative"}
+
+
 def hold(
     *, person: AbstractBaseUser, amount_micros: int, reference: str, label: str = "", now: datetime | None = None
 ) -> Entry:
@@ -176,7 +180,7 @@ def _move(budget: Budget, held: Entry, spent_delta: int, reason: str) -> Entry:
         reason=reason,
         label=held.label,
         hold=held.pk,
-        expected=EXPECTED | {"budget_not_negative"},
+        expected=_BELOW_ZERO,
     )
     entry = entry or Entry.objects.filter(hold=held, budget=budget, kind=EntryKind.ADJUST).first()
     if entry is None:
@@ -237,7 +241,7 @@ def _adjust(
             reference=reference,
             reason=reason,
             author=author,
-            expected=EXPECTED | {"budget_not_negative"},
+            expected=_BELOW_ZERO,
         )
         entry = entry or _grant_of(reference)
         if entry is None:

@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 
 from ledger import operations, organisation
-from ledger.errors import InsufficientBudget, InvalidAmount, OrganisationCapReached, ReferenceConflict
+from ledger.errors import InsufficientBudget, InvalidAmount, OrganisationCapReached, ReferenceConflict, SpentBelowZero
 from ledger.models import Entry, OrganisationMonth
 from studio.models import User
 from tests.ledger.books import assert_balanced
@@ -85,6 +85,12 @@ class TestCap:
         operations.adjust(person=ada, spent_micros=-15, reference="less", **adjustment)
         operations.adjust(person=None, spent_micros=5, reference="more", **adjustment)
         assert used() == SONG - 5
+
+    @pytest.mark.django_db
+    def test_the_house_gives_back_no_more_than_it_spent(self) -> None:
+        organisation.set_cap(QUOTA_MICROS, NOVEMBER)
+        with pytest.raises(SpentBelowZero):
+            operations.adjust(person=None, spent_micros=-1, reference="less", reason="fal", author=None, now=NOVEMBER)
 
     def test_october_is_counted_in_october(self, ada: User) -> None:
         organisation.set_cap(QUOTA_MICROS, OCTOBER)
