@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from ledger.dollars import display_dollars
 from ledger.errors import InvalidAmount
 from ledger.models import Quota
-from ledger.money import format_dollars, parse_dollars
+from ledger.money import parse_dollars
 from ledger.quota_import import MAX_BYTES
 from ledger.quota_plans import Wish
 from ledger.quotas import TakesEffect, default_micros
@@ -27,7 +27,7 @@ WHEN: Final = (
 )
 
 ROW_LABELS: Final = {
-    "monthly_micros": _("Monthly budget of %s"),
+    "monthly": _("Monthly budget of %s"),
     "frozen": _("%s is frozen"),
     "rolls_over": _("%s rolls over"),
 }
@@ -38,10 +38,11 @@ class DollarsField(forms.CharField):
 
     def __init__(self, **options: Any) -> None:
         widget = forms.TextInput(attrs={"inputmode": "decimal", "size": 12, "class": "dollars"})
-        super().__init__(**{"widget": widget, "max_length": 20} | options)
+        defaults: dict[str, Any] = {"widget": widget, "max_length": 20}
+        super().__init__(**defaults | options)
 
     def prepare_value(self, value: int | str | None) -> str | None:
-        return format_dollars(value) if isinstance(value, int) else value
+        return display_dollars(value).replace("$", "").replace(",", "") if isinstance(value, int) else value
 
     def to_python(self, value: str | None) -> int | None:  # type: ignore[override]
         text = super().to_python(value)
@@ -56,7 +57,7 @@ class DollarsField(forms.CharField):
 
 class ReasonField(forms.CharField):
     def __init__(self, **options: Any) -> None:
-        defaults = {
+        defaults: dict[str, Any] = {
             "label": _("Reason"),
             "help_text": _("It stays in the log."),
             "max_length": MAX_REASON,
@@ -76,58 +77,46 @@ class HowForm(forms.Form):
     reason = ReasonField()
 
 
-class QuotaForm(forms.ModelForm):  # type: ignore[type-arg]
-    """One person's quota."""
-
-    monthly_micros = DollarsField(
-        label=_("Monthly budget in dollars"), required=False, help_text=_("Like 25.00. Empty: the studio’s default.")
-    )
-    takes_effect = forms.ChoiceField(
-        label=_("The monthly budget changes"), choices=WHEN, initial=TakesEffect.NOW, widget=forms.RadioSelect
-    )
-    reason = ReasonField()
-
-    class Meta:
-        model = Quota
-        fields = ("monthly_micros", "frozen", "rolls_over")
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        _say_default(self)
-
-    @property
-    def how(self) -> Mapping[str, Any]:
-        return {name: self.cleaned_data[name] for name in ("takes_effect", "reason")}
-
-
 class QuotaRowForm(forms.ModelForm):  # type: ignore[type-arg]
     """A quota in the list. What it said when the page was made travels along, so that nobody's change is undone."""
 
-    monthly_micros = DollarsField(required=False, show_hidden_initial=True)
-    frozen = forms.BooleanField(required=False, show_hidden_initial=True)
-    rolls_over = forms.BooleanField(required=False, show_hidden_initial=True)
+    monthly = DollarsField(
+        label=_("Monthly budget in dollars"),
+        required=False,
+        show_hidden_initial=True,
+        help_text=_("Like 25.00. Empty: the studio’s default."),
+    )
+    frozen = forms.BooleanField(
+        required=False, show_hidden_initial=True, help_text=_("A frozen person starts nothing new.")
+    )
+    rolls_over = forms.BooleanField(
+        required=False,
+        show_hidden_initial=True,
+        help_text=_("What was left of the last month used is added to a new month."),
+    )
     how: Mapping[str, Any]
 
     class Meta:
         model = Quota
-        fields = ("monthly_micros", "frozen", "rolls_over")
+        fields = ("frozen", "rolls_over")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        _say_default(self)
-        labels = {
-            "monthly_micros": _("Monthly budget of %s"),
-            "frozen": _("%s is frozen"),
-            "rolls_over": _("%s rolls over"),
-        }
-        for name, label in labels.items():
+        self.initial["monthly"] = self.instance.monthly_micros
+        hint = gettext("default %s") % display_dollars(default_micros())
+        self.fields["monthly"].widget.attrs["placeholder"] = hint
+        self._label()
+
+    def _label(self) -> None:
+        """A table's cells have no labels of their own."""
+        for name, label in ROW_LABELS.items():
             if self.instance.pk:
                 self.fields[name].widget.attrs["aria-label"] = label % self.instance.person
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         for name in self.changed_data:
-            if name in cleaned and self._seen(name) != self.initial.get(name):
+            if name in cleaned and name in ROW_LABELS and self._seen(name) != self.initial.get(name):
                 self.add_error(name, gettext("Somebody has changed this meanwhile. Look at it again."))
         return cleaned
 
@@ -135,6 +124,25 @@ class QuotaRowForm(forms.ModelForm):  # type: ignore[type-arg]
         bound = self[name]
         said = bound.field.hidden_widget().value_from_datadict(self.data, self.files, bound.html_initial_name)
         return bound.field.to_python(said)
+
+
+class QuotaForm(QuotaRowForm):
+    """One person's quota on a page of its own."""
+
+    takes_effect = forms.ChoiceField(
+        label=_("The monthly budget changes"), choices=WHEN, initial=TakesEffect.NOW, widget=forms.RadioSelect
+    )
+    reason = ReasonField()
+
+    def _label(self) -> None:
+        """Here the labels stand beside the fields."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if not self.errors and not ROW_LABELS.keys() & set(self.changed_data):
+            raise forms.ValidationError(gettext("This is what the quota says already."))
+        self.how = {name: cleaned.get(name) for name in ("takes_effect", "reason")}
+        return cleaned
 
 
 class QuotaRowsForm(forms.BaseModelFormSet):  # type: ignore[type-arg]
@@ -155,11 +163,6 @@ class QuotaRowsForm(forms.BaseModelFormSet):  # type: ignore[type-arg]
             form.how = self.how_form.cleaned_data
 
 
-def _say_default(form: forms.ModelForm) -> None:  # type: ignore[type-arg]
-    hint = gettext("default %s") % display_dollars(default_micros())
-    form.fields["monthly_micros"].widget.attrs["placeholder"] = hint
-
-
 class AmountForm(forms.Form):
     amount = DollarsField(label=_("Dollars a month"), help_text=_("Like 25.00."))
 
@@ -169,8 +172,8 @@ class UploadForm(forms.Form):
         label=_("CSV file"), allow_empty_file=True, widget=forms.FileInput(attrs={"accept": ".csv,text/csv"})
     )
 
-    def clean_file(self) -> UploadedFile:
-        file: UploadedFile = self.cleaned_data["file"]
+    def clean_file(self) -> "UploadedFile[bytes]":
+        file: UploadedFile[bytes] = self.cleaned_data["file"]
         if (file.size or 0) > MAX_BYTES:
             raise forms.ValidationError(gettext("The file is larger than 1 MB. Import it in parts."))
         return file

@@ -39,6 +39,8 @@ if not EMBEDDED and not NEOAPEX_PUBLIC_URL:
 FAL_KEY = read.text(
     "FAL_KEY", "" if EMBEDDED else None, hint="Make a key in fal's dashboard; production needs it to start."
 )
+# fal shows its bill to admin keys only; the key that songs are made with need not be one.
+FAL_ADMIN_KEY = read.text("FAL_ADMIN_KEY", "")
 NEOAPEX_FAL_QUEUE_URL = read.url("NEOAPEX_FAL_QUEUE_URL", "https://queue.fal.run", embedded=EMBEDDED)
 NEOAPEX_FAL_REST_URL = read.url("NEOAPEX_FAL_REST_URL", "https://rest.fal.ai", embedded=EMBEDDED)
 NEOAPEX_FAL_API_URL = read.url("NEOAPEX_FAL_API_URL", "https://api.fal.ai/v1", embedded=EMBEDDED)
@@ -147,7 +149,7 @@ INSTALLED_APPS = [
     "studio",
     "ledger",
     "webhooks",
-    "django.contrib.admin",
+    "neoapex.admin_config.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -17,8 +17,6 @@ handler404 = problems.not_found
 handler429 = problems.too_many_requests
 handler500 = problems.server_error
 
-admin.site.site_header = admin.site.site_title = "Neo-Apex"
-admin.site.index_title = "Administration"
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [

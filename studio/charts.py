@@ -1,30 +1,47 @@
 """A month's spending as stacked bars: the numbers of an SVG, which needs neither scripts nor styles."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ledger.money import display_dollars
 from ledger.queries import DaySpending
-from studio.endpoints import ENDPOINTS
 
 WIDTH: Final = 640
 HEIGHT: Final = 160
-LEFT: Final = 60
+# Room for a tick like $100.00 in the size that a phone needs.
+LEFT: Final = 72
 MOST_TICKS: Final = 4
 GAP: Final = 3
 WEEK: Final = 7
 
+# What money is spent on, as people say it and in the order of the legend. What is none of these stands last, together.
+OTHER: Final = "other"
+KINDS: Final[Mapping[str, str]] = {
+    "text-to-music": gettext_lazy("New songs"),
+    "inpaint": gettext_lazy("Retouches"),
+    "extend": gettext_lazy("Extensions"),
+    OTHER: gettext_lazy("Other"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A part of the legend. `key` names its colour and pattern, so that a kind looks the same in every month."""
+
+    key: str
+    title: str
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a bar; `kind` counts from 0 in the order of the legend."""
+    """A piece of a bar."""
 
-    kind: int
+    key: str
     y: float
     height: float
 
@@ -62,13 +79,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    kinds: list[str]
+    kinds: list[Kind]
     bars: list[Bar]
     ticks: list[Tick]
     days: list[DayMark]
     rows: list[Row]
     bar_width: float
-    total_micros: int
+    total: Row
     dearest: Row | None
     today_x: float | None
     width: int = WIDTH
@@ -78,38 +95,31 @@ class Chart:
 
 def of_month(first_day: date, spending: Sequence[DaySpending], today: date) -> Chart:
     """The days of the month. What was given back makes a day's sum smaller; a bar never falls below nothing."""
-    labels = sorted({spent.label for spent in spending}, key=_rank)
-    by_day: dict[date, list[int]] = defaultdict(lambda: [0] * len(labels))
-    for spent in spending:
-        by_day[spent.day][labels.index(spent.label)] += spent.spent_micros
-    rows = [Row(day, micros, sum(micros)) for day, micros in sorted(by_day.items())]
+    spent: dict[date, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for part in spending:
+        spent[part.day][part.label if part.label in KINDS else OTHER] += part.spent_micros
+    keys = [key for key in KINDS if any(key in by_key for by_key in spent.values())]
+    rows = [_row(day, [by_key.get(key, 0) for key in keys]) for day, by_key in sorted(spent.items())]
     days = _days(first_day)
-    highest = max((sum(max(0, m) for m in row.micros) for row in rows), default=0)
+    highest = max((sum(max(0, micros) for micros in row.micros) for row in rows), default=0)
     step = _step(highest)
     top = max(step, -(-highest // step) * step)
     slot = (WIDTH - LEFT) / len(days)
     return Chart(
-        kinds=[title(label) for label in labels],
-        bars=[_bar(row, LEFT + slot * (row.day - first_day).days + GAP / 2, top) for row in rows],
+        kinds=[Kind(key, str(KINDS[key])) for key in keys],
+        bars=[_bar(row, keys, LEFT + slot * (row.day - first_day).days + GAP / 2, top) for row in rows],
         ticks=[Tick(_y(micros, top), display_dollars(micros)) for micros in range(0, top + 1, step)],
         days=[DayMark(day.day, round(LEFT + slot * (day.day - 0.5), 2)) for day in days[::WEEK]],
         rows=rows,
         bar_width=round(slot - GAP, 2),
-        total_micros=sum(row.total_micros for row in rows),
+        total=_row(first_day, [sum(row.micros[place] for row in rows) for place in range(len(keys))]),
         dearest=max(rows, key=lambda row: row.total_micros, default=None),
         today_x=round(LEFT + slot * ((today - first_day).days + 0.5), 2) if today in days else None,
     )
 
 
-def title(label: str) -> str:
-    """What an entry was for, as people say it."""
-    endpoint = ENDPOINTS.get(label)
-    return endpoint.title if endpoint else _("Other")
-
-
-def _rank(label: str) -> tuple[int, str]:
-    known = list(ENDPOINTS)
-    return (known.index(label) if label in known else len(known), label)
+def _row(day: date, micros: list[int]) -> Row:
+    return Row(day, micros, sum(micros))
 
 
 def _days(first_day: date) -> list[date]:
@@ -117,12 +127,12 @@ def _days(first_day: date) -> list[date]:
     return [first_day + timedelta(days=number) for number in range((after - first_day).days)]
 
 
-def _bar(row: Row, x: float, top: int) -> Bar:
+def _bar(row: Row, keys: Sequence[str], x: float, top: int) -> Bar:
     parts, below = [], 0
-    for kind, micros in enumerate(row.micros):
+    for key, micros in zip(keys, row.micros, strict=True):
         if micros > 0:
             height = HEIGHT * micros / top
-            parts.append(Part(kind, round(_y(below + micros, top), 2), round(height, 2)))
+            parts.append(Part(key, _y(below + micros, top), round(height, 2)))
             below += micros
     return Bar(row.day, round(x, 2), parts, display_dollars(row.total_micros))
 

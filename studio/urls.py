@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, path
 
-from studio.views import budget, pages, quotes, songs, tokens, welcome
+from studio.views import budget, budget_export, pages, quotes, songs, tokens, welcome
 
 urlpatterns: list[URLPattern] = [
     path("", pages.studio, name="studio"),
@@ -14,8 +14,8 @@ urlpatterns: list[URLPattern] = [
     path("generations/<uuid:generation_id>/cancel", songs.cancel, name="cancel"),
     path("generations/<uuid:generation_id>/again", songs.again, name="again"),
     path("budget/", budget.budget, name="budget"),
-    path("budget/export.csv", budget.export_csv, name="budget_csv"),
-    path("budget/export.json", budget.export_json, name="budget_json"),
+    path("budget/export.csv", budget_export.export_csv, name="budget_csv"),
+    path("budget/export.json", budget_export.export_json, name="budget_json"),
     path("account/tokens/", tokens.tokens, name="tokens"),
     path("account/tokens/<int:token_id>/revoke", tokens.revoke, name="revoke_token"),
 ]

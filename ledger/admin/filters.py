@@ -1,17 +1,17 @@
 """Filters of the admin's lists, each answered from an index or from the rows of one month."""
 
 from collections.abc import Iterable
-from datetime import date
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Max, Min, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from ledger import months
 from ledger.errors import InvalidMonth
-from ledger.models import Budget, EntryKind
+from ledger.known_months import month_names
+from ledger.models import EntryKind
 
 
 class WhoseQuotaFilter(admin.SimpleListFilter):
@@ -77,17 +77,3 @@ class EntryFilter(admin.SimpleListFilter):
             case "by-hand":
                 return queryset.filter(author__isnull=False)
         return queryset
-
-
-def month_names() -> list[str]:
-    """Newest first; this month is always among them."""
-    ends = Budget.objects.aggregate(first=Min("month"), last=Max("month"))
-    now = months.month_of()
-    first, last = min(ends["first"] or now, now), max(ends["last"] or now, now)
-    count = (last.year - first.year) * 12 + last.month - first.month
-    return [months.month_name(_earlier(last, by)) for by in range(count + 1)]
-
-
-def _earlier(month: date, by: int) -> date:
-    year, before = divmod(month.year * 12 + month.month - 1 - by, 12)
-    return date(year, before + 1, 1)

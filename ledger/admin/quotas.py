@@ -1,9 +1,8 @@
 """Quotas of everybody: a list to work in, one by one or many at once. Each change goes through `ledger.quota_plans`."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, Final
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -17,15 +16,16 @@ from django.utils.translation import gettext_lazy
 from ledger import months, queries, quota_list, quota_plans
 from ledger.admin import adjusting, quota_pages
 from ledger.admin.filters import QuotaUseFilter, WhoseQuotaFilter
+from ledger.admin.pages import person_of
 from ledger.admin.windows import dollars, list_address
-from ledger.errors import LedgerError
 from ledger.forms import QuotaForm, QuotaRowForm, QuotaRowsForm
 from ledger.models import Budget, Quota
 from ledger.money import display_dollars
 from ledger.quota_plans import Wish
 from ledger.quotas import TakesEffect
 
-EDITED = ("monthly_micros", "frozen", "rolls_over")
+# What the forms call the parts of a quota, and what the ledger does.
+EDITED: Final = {"monthly": "monthly_micros", "frozen": "frozen", "rolls_over": "rolls_over"}
 
 
 @admin.register(Quota)
@@ -33,7 +33,7 @@ class QuotaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = QuotaForm
     list_display = (
         "person_email",
-        "monthly_micros",
+        "monthly",
         dollars("granted", "this month"),
         dollars("held"),
         dollars("spent"),
@@ -42,7 +42,8 @@ class QuotaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "frozen",
         "rolls_over",
     )
-    list_editable = EDITED
+    # The form adds the monthly budget, in dollars.
+    list_editable = ("frozen", "rolls_over")
     list_filter = (WhoseQuotaFilter, QuotaUseFilter, "frozen", "rolls_over", "person__is_active")
     # Each row has up to eight fields, and a form may have two hundred.
     list_per_page = 20
@@ -51,10 +52,9 @@ class QuotaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ordering = ("person__email",)
     actions = ("set_to", "raise_by", "back_to_default", "freeze", "unfreeze")
     fieldsets = (
-        (None, {"fields": EDITED}),
+        (None, {"fields": tuple(EDITED)}),
         (gettext_lazy("This change"), {"fields": ("takes_effect", "reason")}),
     )
-    readonly_fields: ClassVar[tuple[str, ...]] = ()
     change_form_template = "admin/ledger/quota/change_form.html"
 
     # --- Looking ---
@@ -62,10 +62,9 @@ class QuotaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return quota_list.of_month(super().get_queryset(request), months.month_of())
 
-    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
-        if self.has_change_permission(request):
-            return self.list_display
-        return ["monthly" if column == "monthly_micros" else column for column in self.list_display]
+    def get_fieldsets(self, request: HttpRequest, obj: Quota | None = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        return fieldsets if self.has_change_permission(request, obj) else fieldsets[:1]
 
     @admin.display(description=gettext_lazy("person"), ordering="person__email")
     def person_email(self, quota: Quota) -> str:
@@ -107,27 +106,19 @@ class QuotaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> Any:
         return super().get_changelist_formset(request, formset=QuotaRowsForm, **kwargs)
 
-    def save_model(self, request: HttpRequest, obj: Quota, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
+    def save_model(self, request: HttpRequest, obj: Quota, form: Any, change: bool) -> None:  # noqa: ARG002
         """Through the ledger, with what the form says; the row itself is never saved."""
-        asked = {name: form.cleaned_data[name] for name in form.changed_data if name in EDITED}
-        wish = Wish(obj.person_id, **asked)
-        how = form.how
-        try:
-            done = quota_plans.carry_out(
-                [wish],
-                takes_effect=TakesEffect(how["takes_effect"]),
-                reason=how["reason"],
-                author=quota_pages.person_of(request),
-            )
-        except LedgerError as error:
-            # The form has checked everything that can be known before: this was a race.
-            form.refused = error
-            done = []
-            self.message_user(request, f"{obj.person}: {error.message} {error.hint}", messages.ERROR)
-        form.log_text = " ".join(quota_pages.in_words(one, how) for one in done)
+        asked = {EDITED[name]: form.cleaned_data[name] for name in form.changed_data if name in EDITED}
+        done = quota_plans.carry_out(
+            [Wish(obj.person_id, **asked)],
+            takes_effect=TakesEffect(form.how["takes_effect"]),
+            reason=form.how["reason"],
+            author=person_of(request),
+        )
+        form.log_text = " ".join(quota_pages.in_words(one, form.how) for one in done)
         quota_pages.say_what_was_short(request, done)
 
-    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:  # noqa: ARG002
         return form.log_text
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:

@@ -1,6 +1,5 @@
 """What all lists of the books have in common: they can only be looked at, and never counted to the end."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from django.contrib import admin
@@ -9,7 +8,7 @@ from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.functional import cached_property
+from django.utils.functional import Promise, cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -19,7 +18,7 @@ COUNTED_ROWS: Final = 5000
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts so many rows and no further: among millions nobody turns to the last page, and counting them takes long."""
+    """Counts so many rows and no further: nobody turns to the last page of millions, and counting them takes long."""
 
     @cached_property
     def count(self) -> int:
@@ -51,14 +50,15 @@ class WindowAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
-def dollars(name: str, label: str | None = None, *, signed: bool = False) -> Callable[[Any], str]:
+def dollars(name: str, label: str | Promise | None = None, *, signed: bool = False) -> Any:
     """A column that shows the row's micros under `name` in dollars, and sorts by them."""
 
     def column(row: Any) -> str:
         micros: int | None = getattr(row, name)
         return "" if micros is None else signed_dollars(micros) if signed else display_dollars(micros)
 
-    title = label or name.removesuffix("_micros").removesuffix("_delta").replace("_", " ")
+    column.__name__ = f"{name}_dollars"
+    title: Any = label or name.removesuffix("_micros").removesuffix("_delta").replace("_", " ")
     return admin.display(description=title, ordering=name)(column)
 
 

@@ -17,6 +17,7 @@ from ledger.queries import Balance
 from studio.models import Event, Track
 from studio.queries import Card
 from studio.states import GenerationState
+from studio.statements import Line
 
 register = template.Library()
 
@@ -105,15 +106,6 @@ def used_micros(balance: Balance) -> int:
 
 
 @register.filter
-def warning(balance: Balance) -> str:
-    """How near the end of the month's money is: "" below 80 % used, "near" from there, "out" where nothing is left."""
-    used = used_micros(balance)
-    if used >= balance.granted_micros:
-        return "out"
-    return "near" if 5 * used >= 4 * balance.granted_micros else ""
-
-
-@register.filter
 def dollars_or_dash(micros: int) -> str:
     return display_dollars(micros) if micros else "–"
 
@@ -162,6 +154,29 @@ def entry_amount(entry: Entry) -> str:
             micros = entry.granted_delta - entry.spent_delta
     sign = "+" if micros > 0 else "\u2212" if micros < 0 else ""
     return sign + display_dollars(abs(micros))
+
+
+@register.filter
+def entry_story(line: Line) -> str:
+    """What an entry leaves open by itself: how its hold ended, or what became of the rest of one."""
+    entry = line.entry
+    match entry.kind, line.outcome:
+        case EntryKind.HOLD, EntryKind.CHARGE:
+            return _("then charged")
+        case EntryKind.HOLD, EntryKind.RELEASE:
+            return _("then given back")
+        case EntryKind.HOLD, _:
+            return _("still set aside")
+        case EntryKind.CHARGE, _:
+            return _rest_words(-entry.held_delta - entry.spent_delta) if entry.held_delta else ""
+    return ""
+
+
+def _rest_words(rest_micros: int) -> str:
+    """What a charge left of its hold."""
+    if rest_micros > 0:
+        return _("%s of what was set aside was given back") % display_dollars(rest_micros)
+    return _("%s more than was set aside") % display_dollars(-rest_micros) if rest_micros else ""
 
 
 @register.filter

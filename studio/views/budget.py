@@ -1,29 +1,21 @@
 """The month's money as a person sees it: the balance, what each day cost, and every entry behind it."""
 
-import csv
-import json
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
-from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from ledger import months, organisation, quotas
+from ledger import months
 from ledger import queries as ledger
 from ledger.errors import InvalidMonth
+from ledger.queries import Balance
 from studio import charts, statements
-from studio.schemas import LineOut
-from studio.statements import Line
 from studio.views.people import PersonRequest, for_people
 
 MONTHS_SHOWN = 12
-COLUMNS = (
-    "time", "kind", "for", "granted", "held", "spent", "currency", "reference", "generation", "title", "request_id",
-    "reason",
-)  # fmt: skip
-# A spreadsheet takes a cell that begins so for a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @require_safe
@@ -31,95 +23,53 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 def budget(request: PersonRequest) -> HttpResponse:
     person = request.user
     present = ledger.balance(person)
-    month = _month(request, present.month)
-    typed = request.GET.get("cursor", "")
-    cursor = int(typed) if typed.isdecimal() and len(typed) < 19 else None
+    month = month_asked_for(request)
+    cursor = _cursor(request)
     page = ledger.entries(person, month, cursor)
     all_months = ledger.months_of(person)
-    left = organisation.left_micros()
+    shows_all = request.GET.get("months") == "all"
     shown = {
         "balance": present if month == present.month else ledger.balance_of(person, month),
         "page": page,
-        "lines": statements.lines(person, page.entries),
+        "lines": statements.told(person, page.entries),
         "this_month": month == present.month,
         "first_page": cursor is None,
-        "chart": charts.of_month(months.parse_month(month), ledger.spending(person, month), _today()),
-        "months": all_months[:MONTHS_SHOWN],
-        "older_months": all_months[MONTHS_SHOWN:],
-        "frozen": quotas.is_frozen(person),
-        "organisation_is_full": left is not None and left <= 0,
+        "chart": charts.of_month(
+            months.parse_month(month), ledger.spending(person, month), datetime.now(UTC).date()
+        ),
+        "months": all_months if shows_all else all_months[:MONTHS_SHOWN],
+        "has_more_months": len(all_months) > MONTHS_SHOWN and not shows_all,
+        **_neighbours(month, all_months, present.month),
     }
     return render(request, "studio/budget.html", shown)
 
 
-@require_safe
-@for_people
-def export_csv(request: PersonRequest) -> StreamingHttpResponse:
-    month = _month(request, months.month_name(months.month_of()))
-    return _download(_csv(statements.statement(request.user, month)), "text/csv; charset=utf-8", f"{month}.csv")
+def month_asked_for(request: PersonRequest) -> str:
+    """The month of the address, this one where it names none.
 
-
-@require_safe
-@for_people
-def export_json(request: PersonRequest) -> StreamingHttpResponse:
-    month = _month(request, months.month_name(months.month_of()))
-    return _download(_json(month, statements.statement(request.user, month)), "application/json", f"{month}.json")
-
-
-def _month(request: PersonRequest, otherwise: str) -> str:
-    month = request.GET.get("month") or otherwise
+    :raises Http404: for what is no month, or is still to come.
+    """
+    present = months.month_of()
+    name = request.GET.get("month")
     try:
-        return months.month_name(months.parse_month(month))
+        month = months.parse_month(name) if name else present
     except InvalidMonth as error:
         raise Http404(str(error.message)) from None
+    if month > present:
+        raise Http404(_("That month is still to come."))
+    return months.month_name(month)
 
 
-def _today() -> date:
-    return datetime.now(UTC).date()
+def _cursor(request: PersonRequest) -> int | None:
+    """An entry's id; what can be none is the start."""
+    typed = request.GET.get("cursor", "")
+    return int(typed) if typed.isdecimal() and len(typed) < 19 else None
 
 
-def _download(blocks: Iterator[str], content_type: str, name: str) -> StreamingHttpResponse:
-    disposition = f'attachment; filename="neoapex-statement-{name}"'
-    headers = {"Content-Disposition": disposition, "Cache-Control": "private, no-store"}
-    return StreamingHttpResponse(blocks, content_type=content_type, headers=headers)
-
-
-class _Echo:
-    """What a CSV writer writes to: it hands the row on instead of keeping it."""
-
-    def write(self, row: str) -> str:
-        return row
-
-
-def _csv(lines: Iterator[Line]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    # Without the mark, spreadsheets read the titles in the alphabet of their machine.
-    yield "\ufeff" + writer.writerow(COLUMNS)
-    for line in lines:
-        yield writer.writerow(_cells(LineOut.of(line), line))
-
-
-def _cells(line: LineOut, found: Line) -> list[str]:
-    texts = (line.reference, line.generation or "", found.title, line.request_id or "", line.reason)
-    money = (line.granted, line.held, line.spent)
-    return [
-        line.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        line.kind,
-        _harmless(line.label),
-        *money,
-        "USD",
-        *(_harmless(text) for text in texts),
-    ]
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
-def _json(month: str, lines: Iterator[Line]) -> Iterator[str]:
-    yield f'{{"month": {json.dumps(month)}, "currency": "USD", "entries": ['
-    between = "\n"
-    for line in lines:
-        yield between + json.dumps(LineOut.of(line).model_dump(mode="json") | {"title": line.title}, ensure_ascii=False)
-        between = ",\n"
-    yield "\n]}\n"
+def _neighbours(month: str, all_months: Sequence[Balance], present: str) -> dict[str, str | None]:
+    """The months with a budget just before and after the one that is shown; this month counts in any case."""
+    names = sorted({balance.month for balance in all_months} | {present})
+    return {
+        "earlier_month": max((name for name in names if name < month), default=None),
+        "later_month": min((name for name in names if name > month), default=None),
+    }

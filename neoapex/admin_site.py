@@ -1,0 +1,91 @@
+"""The admin's first page begins with the month's money; while the books are in doubt, every page says so on top."""
+
+import csv
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.decorators import permission_required
+from django.http import Http404, HttpRequest, StreamingHttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.urls.resolvers import URLPattern, URLResolver
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from ledger import months
+from ledger.errors import InvalidMonth
+from ledger.known_months import month_names
+from neoapex.admin_chart import bars
+from studio import dashboard
+
+SEE_MONEY = "ledger.view_budget"
+EXPORT_HEADER = ("month", "email", "granted", "held", "spent", "available")
+
+
+class StudioAdminSite(admin.AdminSite):
+    site_header = site_title = "Neo-Apex"
+    index_title = _("Administration")
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        context = super().each_context(request)
+        if self.has_permission(request) and request.user.has_perm(SEE_MONEY):
+            context["books_alarm"] = dashboard.alarm()
+        return context
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        shown = _dashboard(request) if request.user.has_perm(SEE_MONEY) else {}
+        return super().index(request, shown | (extra_context or {}))
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        export = path("month.csv", self.admin_view(month_csv), name="month_csv")
+        return [export, *super().get_urls()]
+
+
+def _dashboard(request: HttpRequest) -> dict[str, Any]:
+    month = _month(request)
+    found = dashboard.read(month)
+    return {
+        "dashboard": found,
+        "chart": bars(found.days),
+        "month_names": month_names(),
+        "export_address": reverse("admin:month_csv", query={"month": found.month}),
+    }
+
+
+def _month(request: HttpRequest) -> date:
+    try:
+        return months.parse_month(request.GET.get("month") or months.month_name(months.month_of()))
+    except InvalidMonth as error:
+        raise Http404(str(error.message)) from None
+
+
+@require_safe
+@permission_required(SEE_MONEY, raise_exception=True)
+def month_csv(request: HttpRequest) -> StreamingHttpResponse:
+    """Who spent what in the month, the house in the last line; amounts in dollars."""
+    month = _month(request)
+    answer = StreamingHttpResponse(_csv_lines(month), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="neo-apex-{months.month_name(month)}.csv"'
+    return answer
+
+
+class _Echo:
+    """A file for `csv` that hands each line on."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _csv_lines(month: date) -> Iterator[str]:
+    writer = csv.writer(_Echo())
+    yield writer.writerow(EXPORT_HEADER)
+    for row in dashboard.export(month):
+        yield writer.writerow([as_text(cell) for cell in row])
+
+
+def as_text(cell: str) -> str:
+    """A spreadsheet would run what begins like a formula; an address may."""
+    is_amount = cell.removeprefix("-").replace(".", "").isdigit()
+    return f"'{cell}" if cell[:1] in set("=+-@\t\r") and not is_amount else cell

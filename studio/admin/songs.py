@@ -1,0 +1,140 @@
+"""Windows on generations, tracks and tokens; states and money move by the studio's own verbs only."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ledger.admin import WindowAdmin, references
+from ledger.admin.windows import dollars, link_to, list_address
+from studio import endpoints
+from studio.models import AccessToken, Event, Generation, Track
+
+REFERENCE = "generation:"
+
+
+def song_address(reference: str) -> str | None:
+    """The admin's page of the song that a reference of the ledger stands for."""
+    song_id = _uuid(reference.removeprefix(REFERENCE)) if reference.startswith(REFERENCE) else None
+    return reverse("admin:studio_generation_change", args=[song_id]) if song_id else None
+
+
+def references_for(term: str) -> Sequence[str]:
+    """The ledger's references for a song's id or fal's request id."""
+    song_id = _uuid(term)
+    same = Generation.objects.filter(Q(request_id=term) | Q(pk=song_id) if song_id else Q(request_id=term))
+    return [row.hold_reference for row in same.only("pk")]
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+references.explain(address=song_address, find=references_for)
+
+
+class EndpointFilter(admin.SimpleListFilter):
+    """The endpoints that the studio offers; asking the songs for them would read all of them."""
+
+    title = gettext_lazy("endpoint")
+    parameter_name = "endpoint"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:  # noqa: ARG002
+        return [(endpoint.key, endpoint.title) for endpoint in endpoints.ENDPOINTS.values()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+        return queryset.filter(endpoint=self.value()) if self.value() else queryset
+
+
+class TrackInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = Track
+    fields = ("variation", "title", "state", "duration_ms", "loudness_lufs", "reason_code", "alarm")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002
+        return False
+
+
+class EventInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = Event
+    fields = ("at", "name", "data")
+    readonly_fields = fields
+    ordering = ("pk",)
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002
+        return False
+
+
+@admin.register(Generation)
+class GenerationAdmin(WindowAdmin):
+    list_display = (
+        "created_at",
+        "person",
+        "endpoint",
+        "state",
+        "reason_code",
+        dollars("cost_micros"),
+        dollars("charged_micros"),
+        "request_id",
+    )
+    list_filter = ("state", EndpointFilter, "reason_whose")
+    search_fields = ("=id", "=request_id", "person__email")
+    search_help_text = gettext_lazy("By request id, the song’s id or email address.")
+    list_select_related = ("person",)
+    # What a person wrote is theirs: an admin sees states and money, not words.
+    exclude = ("recipe", "written_tags", "written_lyrics", "cost_micros", "charged_micros", "person")
+    readonly_fields = ("whose", "money")
+    inlines = (TrackInline, EventInline)
+
+    def get_fields(self, request: HttpRequest, obj: Generation | None = None) -> Any:
+        """The same as always, with whose it is and what it cost on top."""
+        names = [name for name in super().get_fields(request, obj) if name not in self.readonly_fields]
+        return [*self.readonly_fields, *names]
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup == "reason_code" or super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
+
+    @admin.display(description=gettext_lazy("person"))
+    def whose(self, generation: Generation) -> SafeString | str:
+        return link_to(generation.person)
+
+    @admin.display(description=gettext_lazy("money"))
+    def money(self, generation: Generation) -> SafeString:
+        text = _("costs %(cost)s") % {"cost": dollars("cost_micros")(generation)}
+        if generation.charged_micros is not None:
+            text += ", " + _("%(charged)s charged") % {"charged": dollars("charged_micros")(generation)}
+        entries = list_address("ledger_entry", q=generation.hold_reference)
+        return format_html('{} · <a href="{}">{}</a>', text, entries, _("Entries"))
+
+
+@admin.register(Track)
+class TrackAdmin(WindowAdmin):
+    list_display = ("created_at", "person", "state", "master_format", "master_bytes", "attempts", "alarm")
+    list_filter = ("state", "master_storage")
+    search_fields = ("=id", "person__email")
+    list_select_related = ("person",)
+    exclude = ("source_url",)
+
+
+@admin.register(AccessToken)
+class AccessTokenAdmin(WindowAdmin):
+    list_display = ("person", "name", "hint", "created_at", "last_used_at", "revoked_at")
+    exclude: ClassVar[tuple[str, ...]] = ("digest",)
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[AccessToken]":
+        return super().get_queryset(request).select_related("person")
