@@ -20,9 +20,9 @@ from neoapex import problems
 from studio import errors as studio
 from studio import reconciliation, tokens
 from studio.api import router as studio_router
-from studio.statement_api import router as ledger_router
 from studio.endpoints import NotDirect, UnknownEndpoint
 from studio.models import User
+from studio.statement_api import router as ledger_router
 
 logger = logging.getLogger(__name__)
 

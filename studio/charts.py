@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
 from ledger.money import display_dollars
@@ -21,7 +22,7 @@ WEEK: Final = 7
 
 # What money is spent on, as people say it and in the order of the legend. What is none of these stands last, together.
 OTHER: Final = "other"
-KINDS: Final[Mapping[str, str]] = {
+KINDS: Final[Mapping[str, Promise]] = {
     "text-to-music": gettext_lazy("New songs"),
     "inpaint": gettext_lazy("Retouches"),
     "extend": gettext_lazy("Extensions"),

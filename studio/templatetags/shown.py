@@ -16,8 +16,8 @@ from ledger.money import display_dollars
 from ledger.queries import Balance
 from studio.models import Event, Track
 from studio.queries import Card
-from studio.states import GenerationState
 from studio.statements import Line
+from studio.states import GenerationState
 
 register = template.Library()
 

@@ -34,9 +34,7 @@ def budget(request: PersonRequest) -> HttpResponse:
         "lines": statements.told(person, page.entries),
         "this_month": month == present.month,
         "first_page": cursor is None,
-        "chart": charts.of_month(
-            months.parse_month(month), ledger.spending(person, month), datetime.now(UTC).date()
-        ),
+        "chart": charts.of_month(months.parse_month(month), ledger.spending(person, month), datetime.now(UTC).date()),
         "months": all_months if shows_all else all_months[:MONTHS_SHOWN],
         "has_more_months": len(all_months) > MONTHS_SHOWN and not shows_all,
         **_neighbours(month, all_months, present.month),

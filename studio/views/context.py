@@ -1,6 +1,6 @@
 """What every page shows around its own content: the budget line with its warning, and the chosen theme."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -15,7 +15,7 @@ THEME_COOKIE = "neoapex_theme"
 THEMES = ("dark", "light")
 
 # What keeps a person from new songs, or soon will: the first that is true. "full" is the organisation's own cap.
-Warning = Literal["", "frozen", "full", "nothing", "out", "near"]
+BudgetWarning = Literal["", "frozen", "full", "nothing", "out", "near"]
 
 
 def budget_line(request: HttpRequest) -> dict[str, object]:
@@ -27,8 +27,8 @@ def budget_line(request: HttpRequest) -> dict[str, object]:
     theme = request.COOKIES.get(THEME_COOKIE, "")
     shown: dict[str, object] = {"theme": theme} if theme in THEMES else {}
     if settings.SESSION_COOKIE_NAME in request.COOKIES and hasattr(request, "user"):
-        budget = shown["budget"] = SimpleLazyObject(lambda: _balance(request))
-        shown["budget_warning"] = SimpleLazyObject(lambda: _warning(request, budget))
+        budget = SimpleLazyObject(lambda: _balance(request))
+        shown |= {"budget": budget, "budget_warning": SimpleLazyObject(lambda: _warning(request, budget))}
     return shown
 
 
@@ -36,7 +36,7 @@ def _balance(request: HttpRequest) -> Balance | None:
     return balance(request.user) if request.user.is_authenticated else None
 
 
-def _warning(request: HttpRequest, budget: Balance) -> Warning:
+def _warning(request: HttpRequest, budget: Any) -> BudgetWarning:
     if not request.user.is_authenticated:
         return ""
     if quotas.is_frozen(request.user):
@@ -47,7 +47,7 @@ def _warning(request: HttpRequest, budget: Balance) -> Warning:
     return _use(budget)
 
 
-def _use(budget: Balance) -> Warning:
+def _use(budget: Balance) -> BudgetWarning:
     used = budget.held_micros + budget.spent_micros
     if used >= budget.granted_micros:
         return "out" if budget.granted_micros else "nothing"

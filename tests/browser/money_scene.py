@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import cycle
+from uuid import uuid4
 
 from django.db import connection
 from django.utils import timezone
@@ -50,18 +51,32 @@ def _rich() -> User:
     last_month = months.start_of(months.month_of(this_month - timedelta(days=1)))
     for start in (last_month, this_month):
         operations.grant(
-            person=person, amount_micros=4_000_000, reference=f"more {start}", reason="For the album", author=None, now=start
+            person=person,
+            amount_micros=4_000_000,
+            reference=f"more {start}",
+            reason="For the album",
+            author=None,
+            now=start,
         )
         _songs(person, start, now)
     operations.adjust(
-        person=person, spent_micros=-SONG, reference="silent", reason="The song was silent", author=None, house_pays=True
+        person=person,
+        spent_micros=-SONG,
+        reference="silent",
+        reason="The song was silent",
+        author=None,
+        house_pays=True,
     )
     for state in (State.FAILED, State.RUNNING):
-        factories.make_generation(person=person, state=state, recipe={"prompt": TITLES[2], "num_songs": 2}, request_id=_id())
+        factories.make_generation(
+            person=person, state=state, recipe={"prompt": TITLES[2], "num_songs": 2}, request_id=_id()
+        )
     for number in range(14):
         at = last_month - timedelta(days=20 + 30 * number)
         operations.charge(
-            reference=operations.hold(person=person, amount_micros=SONG * (number + 1), reference=f"long ago {number}", now=at).reference,
+            reference=operations.hold(
+                person=person, amount_micros=SONG * (number + 1), reference=f"long ago {number}", now=at
+            ).reference,
             amount_micros=SONG * (number + 1),
         )
     return person
@@ -78,8 +93,16 @@ def _used(name: str, micros: int) -> User:
 def _songs(person: User, start: datetime, now: datetime) -> None:
     for endpoint, title, at in zip(cycle(ENDPOINTS), cycle(TITLES), _moments(start, now), strict=False):
         song = Generation.objects.create(
-            person=person, endpoint=endpoint, state=State.READY, recipe=factories.make_recipe(prompt=title),
-            seed=1, num_songs=1, cost_micros=SONG, request_id=_id(), charged_micros=SONG, finished_at=at,
+            person=person,
+            endpoint=endpoint,
+            state=State.READY,
+            recipe=factories.make_recipe(prompt=title),
+            seed=1,
+            num_songs=1,
+            cost_micros=SONG,
+            request_id=_id(),
+            charged_micros=SONG,
+            finished_at=at,
         )
         operations.hold(person=person, amount_micros=SONG, reference=song.hold_reference, label=endpoint, now=at)
         operations.charge(reference=song.hold_reference, amount_micros=SONG)
@@ -99,12 +122,16 @@ def _move(reference: str, at: datetime) -> None:
     budget = Entry.objects.filter(reference=reference).values_list("budget", flat=True).first()
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE ledger_entry DISABLE TRIGGER entry_append_only")
-        cursor.execute("UPDATE ledger_entry SET created_at = %s WHERE reference = %s AND kind = 'HOLD'", [at, reference])
-        cursor.execute("UPDATE ledger_entry SET created_at = %s WHERE reference = %s AND kind = 'CHARGE'", [at + timedelta(seconds=95), reference])
+        cursor.execute(
+            "UPDATE ledger_entry SET created_at = %s WHERE reference = %s AND kind = 'HOLD'", [at, reference]
+        )
+        cursor.execute(
+            "UPDATE ledger_entry SET created_at = %s WHERE reference = %s AND kind = 'CHARGE'",
+            [at + timedelta(seconds=95), reference],
+        )
         cursor.execute("ALTER TABLE ledger_entry ENABLE TRIGGER entry_append_only")
         cursor.execute(DAYS, {"budget": budget})
 
 
 def _id() -> str:
-    from uuid import uuid4
     return str(uuid4())

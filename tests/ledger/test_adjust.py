@@ -53,9 +53,9 @@ def test_a_repeat_is_the_same_entry_even_a_month_later(spent: User) -> None:
 @pytest.mark.parametrize("again", [{"spent_micros": -1}, {"person": None}])
 def test_a_reference_stands_for_one_adjustment(spent: User, again: dict[str, Any]) -> None:
     adjust(spent, -SONG)
-    asked = {"person": spent, "spent_micros": -SONG, "reference": "fix", "reason": "x", "author": None} | again
+    asked: dict[str, Any] = {"person": spent, "spent_micros": -SONG, "reference": "fix", "reason": "x", "author": None}
     with pytest.raises(ReferenceConflict):
-        operations.adjust(**asked, now=NOVEMBER)
+        operations.adjust(**asked | again, now=NOVEMBER)
     assert spent_of(spent) == 0
 
 

@@ -109,7 +109,6 @@ class TestDrifts:
     def test_one_that_breaks_off_has_no_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def killed() -> Iterator[dict[str, object]]:
             raise KeyboardInterrupt
-            yield {}
 
         monkeypatch.setattr(audit, "drifts", killed)
         with pytest.raises(KeyboardInterrupt):

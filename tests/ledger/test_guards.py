@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from ledger import audit, operations, organisation
 from ledger.errors import LedgerError
@@ -125,7 +125,10 @@ def open_to_change() -> Iterator[None]:
 
 def changed(people: list[User]) -> bool:
     entry = hold(people[0], "song")
-    return Entry.objects.filter(pk=entry.pk).update(reason="rewritten") == 1
+    try:
+        return Entry.objects.filter(pk=entry.pk).update(reason="rewritten") == 1
+    except DatabaseError:
+        return False
 
 
 GUARDS: dict[str, tuple[list[Callable[[], object]], Probe]] = {
@@ -184,10 +187,7 @@ def test_without_it_things_go_wrong_and_with_it_they_do_not(people: list[User], 
                     "TRUNCATE ledger_entry, ledger_budget, ledger_spending, ledger_organisationmonth CASCADE"
                 )
                 cursor.execute("TRUNCATE ledger_organisation, ledger_quota")
-    try:
-        assert not goes_wrong(people)
-    except Exception as refusal:  # noqa: BLE001
-        assert guard == "the trigger", refusal
+    assert not goes_wrong(people)
 
 
 def test_what_is_carried_over_is_gone_from_where_it_was(people: list[User]) -> None:

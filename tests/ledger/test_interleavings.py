@@ -2,26 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from copy import deepcopy
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
-from itertools import count, permutations
+from itertools import count
 from typing import Any
 
-import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
-from ledger import months, operations, organisation, queries, quotas
+from ledger import operations, organisation, queries, quotas
 from ledger.errors import LedgerError
 from ledger.models import Budget, Quota
 from ledger.quotas import TakesEffect
 from studio.models import User
 from tests.factories import freeze
-from tests.ledger.books import assert_balanced
-from tests.ledger.crew import PATIENCE_SECONDS, Crew, crew, wait_until_stuck_or_done
 from tests.ledger.model import NAMES, ModelLedger
 
 AT_ONCE = 4
@@ -46,17 +41,21 @@ class Act:
     steps: tuple[tuple[str, dict[str, Any]], ...]
 
     def __repr__(self) -> str:
-        return " + ".join(f"{name}({', '.join(f'{key}={it}' for key, it in asked.items())})" for name, asked in self.steps)
+        return " + ".join(
+            f"{name}({', '.join(f'{key}={it}' for key, it in asked.items())})" for name, asked in self.steps
+        )
 
 
-def act(name: str, **asked: st.SearchStrategy[Any]) -> st.SearchStrategy[Act]:
+def act(name: str, /, **asked: st.SearchStrategy[Any]) -> st.SearchStrategy[Act]:
     return st.fixed_dictionaries(asked).map(lambda chosen: Act(((name, chosen),)))
 
 
 def together(first: str, second: str, amounts: st.SearchStrategy[int], **firsts: st.SearchStrategy[Any]) -> Any:
     """Both steps for one song, in one transaction: as a song's outcome is settled."""
     return st.builds(
-        lambda reference, micros, more: Act(((first, {"reference": reference, **more}), (second, micros | {"reference": reference}))),
+        lambda reference, micros, more: Act(
+            ((first, {"reference": reference, **more}), (second, micros | {"reference": reference}))
+        ),
         SONGS,
         st.fixed_dictionaries({"amount": amounts}),
         st.fixed_dictionaries(firsts),

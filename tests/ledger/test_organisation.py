@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -81,7 +82,7 @@ class TestCap:
         operations.charge(reference="one", amount_micros=SONG + 5)
         operations.move_to_house(reference="one", amount_micros=10, reason="unreadable")
         assert used() == SONG + 5
-        adjustment = {"reason": "fal", "author": None, "now": NOVEMBER}
+        adjustment: dict[str, Any] = {"reason": "fal", "author": None, "now": NOVEMBER}
         operations.adjust(person=ada, spent_micros=-15, reference="less", **adjustment)
         operations.adjust(person=None, spent_micros=5, reference="more", **adjustment)
         assert used() == SONG - 5

@@ -148,25 +148,25 @@ class TestTheList:
     @pytest.mark.parametrize(
         ("query", "found"),
         [
-            ({"q": "ada"}, {"ada"}),
-            ({"quota": "own"}, {"ada"}),
-            ({"quota": "default"}, {"bo", "root"}),
-            ({"used": "80"}, {"ada"}),
-            ({"used": "100"}, set()),
-            ({"used": "nothing"}, {"bo", "root"}),
-            ({"used": "?"}, {"ada", "bo", "root"}),
-            ({"frozen__exact": "1"}, {"bo"}),
-            ({"person__is_active__exact": "0"}, {"bo"}),
+            ({"q": "ada"}, ["ada"]),
+            ({"quota": "own"}, ["ada"]),
+            ({"quota": "default"}, ["bo", "root"]),
+            ({"used": "80"}, ["ada"]),
+            ({"used": "100"}, []),
+            ({"used": "nothing"}, ["bo", "root"]),
+            ({"used": "?"}, ["ada", "bo", "root"]),
+            ({"frozen__exact": "1"}, ["bo"]),
+            ({"person__is_active__exact": "0"}, ["bo"]),
         ],
         ids=str,
     )
     @pytest.mark.usefixtures("quota")
-    def test_is_filtered(self, boss: Client, ada: User, bo: User, query: dict[str, str], found: set[str]) -> None:
+    def test_is_filtered(self, boss: Client, ada: User, bo: User, query: dict[str, str], found: list[str]) -> None:
         operations.hold(person=ada, amount_micros=1_600_000, reference="song")
         Quota.objects.create(person=bo, frozen=True)
         User.objects.filter(pk=bo.pk).update(is_active=False)
         page = text_of(boss.get(LIST, query))
-        assert {name for name in ("ada", "bo", "root") if f">{name}@example.com</a>" in page} == found
+        assert [name for name in ("ada", "bo", "root") if f">{name}@example.com</a>" in page] == found
 
     @pytest.mark.parametrize("column", range(1, 10))
     @pytest.mark.usefixtures("quota", "bo")

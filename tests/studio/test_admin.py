@@ -77,7 +77,7 @@ class TestPeople:
         operations.hold(person=ada, amount_micros=112_500, reference="song")
         page = text_of(boss.get(PEOPLE))
         assert "$0.1125" in page
-        assert reverse("admin:ledger_quota_change", args=[ada.quota.pk]) in page  # type: ignore[attr-defined]
+        assert reverse("admin:ledger_quota_change", args=[ada.quota.pk]) in page
         newcomer = User.objects.create_user("new@example.com")
         assert reverse("admin:ledger_quota_changelist", query={"q": newcomer.email}) in text_of(boss.get(PEOPLE))
 
@@ -158,7 +158,9 @@ class TestReconciliation:
         run = Reconciliation.objects.get()
         assert run.author == superuser
         assert LogEntry.objects.get().object_id == str(run.pk)
-        lines = text_of(boss.get("/admin/studio/reconciliationline/", {"run__id__exact": run.pk, "kind": "ONLY_FALS"}))
+        lines = text_of(
+            boss.get("/admin/studio/reconciliationline/", {"run__id__exact": str(run.pk), "kind": "ONLY_FALS"})
+        )
         assert "only-fals" in lines
         line = run.lines.get()
         book = reverse("admin:studio_reconciliationline_book", args=[line.pk])

@@ -40,7 +40,8 @@ def aged_hold(person: User, reference: str, hours: float) -> Entry:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE ledger_entry DISABLE TRIGGER entry_append_only")
         cursor.execute(
-            "UPDATE ledger_entry SET created_at = created_at - %s WHERE id = %s", [timedelta(hours=hours), hold.pk]
+            "UPDATE ledger_entry SET created_at = created_at - make_interval(secs => %s) WHERE id = %s",
+            [3600 * hours, hold.pk],
         )
         cursor.execute("ALTER TABLE ledger_entry ENABLE TRIGGER entry_append_only")
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
