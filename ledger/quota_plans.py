@@ -4,23 +4,21 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from ledger import quota_bulk, quotas
+from ledger import quota_changes
 from ledger.budgets import default_micros
 from ledger.errors import LedgerError
 from ledger.models import Quota
 from ledger.money import check_micros, display_dollars
-from ledger.quota_bulk import NewTerms
-from ledger.quotas import KEEP, Keep, QuotaChange, TakesEffect
+from ledger.quota_changes import NewTerms, QuotaChange, TakesEffect
+from ledger.quotas import KEEP, Keep
 
 ROWS_AT_ONCE = 1000
-Value = TypeVar("Value")
 
 
 class PlanOutdated(LedgerError):
@@ -124,32 +122,9 @@ def carry_out(
         planned = _plan(wishes, Quota.objects.select_for_update(of=("self",)))
         if seen is not None and planned.seen != seen:
             raise PlanOutdated
-        changes = _change(planned.steps, takes_effect=takes_effect, reason=reason, author=author)
+        wanted = [NewTerms(s.quota, s.after.monthly_micros, s.after.frozen, s.after.rolls_over) for s in planned.steps]
+        changes = quota_changes.change(wanted, takes_effect=takes_effect, reason=reason, author=author)
     return [Done(step, change) for step, change in zip(planned.steps, changes, strict=True)]
-
-
-def _change(
-    steps: Sequence[Step], *, takes_effect: TakesEffect, reason: str, author: AbstractBaseUser
-) -> list[QuotaChange]:
-    if len(steps) > 1:
-        wanted = [NewTerms(s.quota, s.after.monthly_micros, s.after.frozen, s.after.rolls_over) for s in steps]
-        return quota_bulk.change(wanted, takes_effect=takes_effect, reason=reason, author=author)
-    return [
-        quotas.change(
-            person=step.quota.person,
-            monthly_micros=_kept(step.before.monthly_micros, step.after.monthly_micros),
-            frozen=_kept(step.before.frozen, step.after.frozen),
-            rolls_over=_kept(step.before.rolls_over, step.after.rolls_over),
-            takes_effect=takes_effect,
-            reason=reason,
-            author=author,
-        )
-        for step in steps
-    ]
-
-
-def _kept(before: Value, after: Value) -> Value | Keep:
-    return KEEP if before == after else after
 
 
 def _plan(wishes: Sequence[Wish], rows: QuerySet[Quota]) -> Plan:

@@ -1,4 +1,4 @@
-"""What `quotas.change` does for one person, for ten thousand at once: a few statements, so that nobody waits long."""
+"""Changing what quotas say, for one person or ten thousand: in a few statements, so that nobody waits long."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import Count, Sum
 
 from ledger import booking, budgets, months
@@ -14,7 +14,6 @@ from ledger.budgets import default_micros
 from ledger.errors import ReasonMissing
 from ledger.models import Budget, Entry, Quota
 from ledger.money import check_micros
-from ledger.quotas import QuotaChange, TakesEffect
 
 NOTHING_EXPECTED: Final[frozenset[str]] = frozenset()
 
@@ -61,6 +60,22 @@ SELECT count(*) FROM booked
 """
 
 
+class TakesEffect(models.TextChoices):
+    NOW = "NOW"
+    NEXT_MONTH = "NEXT_MONTH"
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaChange:
+    """What a change did. `granted_delta` was added to this month's budget (or taken from it, when negative);
+    `short_micros` should have been taken too, but was held or spent already."""
+
+    before_micros: int
+    after_micros: int
+    granted_delta: int = 0
+    short_micros: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class NewTerms:
     """A quota as it is now, read under a lock, and what it shall say."""
@@ -94,6 +109,9 @@ def change(
     now: datetime | None = None,
 ) -> list[QuotaChange]:
     """Change all these quotas, one answer for each in order, or none. The caller holds the locks on the quotas.
+
+    NOW also books the difference to this month's budget; what is held or spent is never taken away. NEXT_MONTH leaves
+    this month at what it was. Freezing and rolling over take effect at once in either case.
 
     :raises InvalidAmount, ReasonMissing: nothing was changed.
     """

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 
-from ledger import operations, quota_bulk, quotas
+from ledger import operations, quota_changes, quotas
 from ledger.errors import InvalidAmount, ReasonMissing
 from ledger.models import Budget, Entry, Quota
-from ledger.quota_bulk import NewTerms
+from ledger.quota_changes import NewTerms
 from ledger.quotas import QuotaChange, TakesEffect
 from studio.models import User
 from tests.ledger.books import assert_balanced
@@ -114,7 +114,7 @@ def test_many_at_once_end_as_each_alone(cases: list[Case], when: TakesEffect) ->
             NewTerms(quota, case.after, case.frozen, case.rolls_over)
             for quota, case in zip(together, cases, strict=True)
         ]
-        at_once = quota_bulk.change(wanted, **said)
+        at_once = quota_changes.change(wanted, **said)
         assert [astuple(change) for change in at_once] == [astuple(change) for change in one_by_one]
         assert [left_behind(quota) for quota in together] == [left_behind(quota) for quota in alone]
         assert_balanced()
@@ -125,10 +125,10 @@ def test_nothing_is_changed_without_a_reason_or_beyond_all_measure(ada: User) ->
     terms = NewTerms(Quota.objects.create(person=ada), 5, frozen=False, rolls_over=False)
     said: dict[str, Any] = {"takes_effect": TakesEffect.NOW, "author": None}
     with pytest.raises(ReasonMissing):
-        quota_bulk.change([terms], reason=" ", **said)
+        quota_changes.change([terms], reason=" ", **said)
     for micros in (-1, 1_000_000_000_001):
         with pytest.raises(InvalidAmount):
-            quota_bulk.change([replace(terms, monthly_micros=micros)], reason="?", **said)
+            quota_changes.change([replace(terms, monthly_micros=micros)], reason="?", **said)
     assert Quota.objects.get().monthly_micros is None
     assert not Budget.objects.exists()
 
@@ -136,5 +136,5 @@ def test_nothing_is_changed_without_a_reason_or_beyond_all_measure(ada: User) ->
 def test_what_could_not_be_taken_back_is_told(ada: User) -> None:
     operations.hold(person=ada, amount_micros=900_000, reference="song")
     terms = NewTerms(Quota.objects.create(person=ada), 0, frozen=False, rolls_over=False)
-    changes = quota_bulk.change([terms], takes_effect=TakesEffect.NOW, reason="?", author=None)
+    changes = quota_changes.change([terms], takes_effect=TakesEffect.NOW, reason="?", author=None)
     assert changes == [QuotaChange(1_000_000, 0, -100_000, 900_000)]
