@@ -9,13 +9,13 @@ from typing import Final
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
-from ledger.money import display_dollars
+from ledger.dollars import MICROS_PER_DOLLAR, display_dollars
 from ledger.queries import DaySpending
 
 WIDTH: Final = 640
 HEIGHT: Final = 160
-# Room for a tick like $100.00 in the size that a phone needs.
-LEFT: Final = 72
+# Room for a tick like $0.50 or $1000 in the size that a phone needs.
+LEFT: Final = 66
 MOST_TICKS: Final = 4
 GAP: Final = 3
 WEEK: Final = 7
@@ -109,7 +109,7 @@ def of_month(first_day: date, spending: Sequence[DaySpending], today: date) -> C
     return Chart(
         kinds=[Kind(key, str(KINDS[key])) for key in keys],
         bars=[_bar(row, keys, LEFT + slot * (row.day - first_day).days + GAP / 2, top) for row in rows],
-        ticks=[Tick(_y(micros, top), display_dollars(micros)) for micros in range(0, top + 1, step)],
+        ticks=[Tick(_y(micros, top), _tick_words(micros, step)) for micros in range(0, top + 1, step)],
         days=[DayMark(day.day, round(LEFT + slot * (day.day - 0.5), 2)) for day in days[::WEEK]],
         rows=rows,
         bar_width=round(slot - GAP, 2),
@@ -136,6 +136,11 @@ def _bar(row: Row, keys: Sequence[str], x: float, top: int) -> Bar:
             parts.append(Part(key, _y(below + micros, top), round(height, 2)))
             below += micros
     return Bar(row.day, round(x, 2), parts, display_dollars(row.total_micros))
+
+
+def _tick_words(micros: int, step: int) -> str:
+    """In whole dollars where all lines are: there is little room."""
+    return display_dollars(micros).removesuffix(".00") if step % MICROS_PER_DOLLAR == 0 else display_dollars(micros)
 
 
 def _y(micros: int, top: int) -> float:

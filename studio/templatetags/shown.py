@@ -87,7 +87,8 @@ def letter(variation: int) -> str:
 
 @register.filter
 def percent_of(part: int, whole: int) -> int:
-    return min(100, max(0, round(100 * part / whole))) if whole > 0 else 100
+    """In whole percent, rounded down: what is not used up is never 100."""
+    return min(100, max(0, 100 * part // whole)) if whole > 0 else 100
 
 
 @register.filter

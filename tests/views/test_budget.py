@@ -48,7 +48,8 @@ class TestWarnings:
         ("spent", "says"),
         [
             (7_999_999, None),
-            (8_000_000, "More than 80 % of this month's budget is used: $2.00 are left"),
+            (8_000_000, "80 % of this month's budget is used. $2.00 has to last until"),
+            (9_999_999, "99 % of this month's budget is used. $0.000001 has to last until"),
             (10_000_000, "This month's budget is used up."),
         ],
     )
@@ -88,9 +89,11 @@ class TestMonths:
         at = datetime(2025, 1, 15, tzinfo=UTC)
         for number in range(14):
             spend(ada, 1, f"song {number}", now=at + timedelta(days=30.5 * number))
-        html = shown(browser)
-        assert "Older months" in html
-        assert html.count("?month=2025-") + html.count("?month=2026-") >= 14
+        few, everything = shown(browser), shown(browser, "?months=all")
+        assert few.count('<td><a href="/budget/?month=') == 12
+        assert "All months" in few
+        assert everything.count('<td><a href="/budget/?month=') == 14
+        assert "All months" not in everything
 
     def test_a_month_without_a_budget_grants_nothing(self, browser: Client) -> None:
         assert "Nothing happened in this month." in shown(browser, "?month=2024-02")
@@ -106,7 +109,8 @@ class TestTheStatement:
         song = factories.make_generation(person=ada, state=State.READY, request_id="3f1c0d52-00ff-cafe")
         html = shown(browser)
         assert f'href="/generations/{song.pk}/"' in html
-        assert '<code class="entry-request">3f1c0d52-00ff-cafe</code>' in html
+        assert 'data-copy="3f1c0d52-00ff-cafe"' in html
+        assert ">3f1c0d52-00ff-cafe</button>" in html
 
     def test_somebody_elses_song_under_my_reference_stays_unknown(self, ada: User, ben: User) -> None:
         theirs = factories.make_generation(person=ben, state=State.READY)
@@ -205,6 +209,14 @@ class TestTheChart:
         chart = charts.of_month(self.NOVEMBER, [self.day(2, -75_000)], self.NOVEMBER)
         assert chart.bars[0].parts == []
         assert (chart.rows[0].total_micros, chart.total.total_micros) == (-75_000, -75_000)
+
+    @pytest.mark.parametrize(
+        ("micros", "says"),
+        [(75_000, ["$0.00", "$0.02", "$0.04", "$0.06", "$0.08"]), (3_150_000, ["$0", "$1", "$2", "$3", "$4"])],
+    )
+    def test_the_lines_are_named_as_shortly_as_they_can_be(self, micros: int, says: list[str]) -> None:
+        chart = charts.of_month(self.NOVEMBER, [self.day(1, micros)], self.NOVEMBER)
+        assert [tick.says for tick in chart.ticks] == says
 
     def test_every_day_lies_within_the_picture(self) -> None:
         for month in (date(2026, 2, 1), date(2028, 2, 1), date(2026, 12, 1)):

@@ -30,7 +30,9 @@ def test_a_clock_never_runs_backwards_from_the_future() -> None:
     assert shown.clock_since(timezone.now() - timedelta(seconds=75)) == "1:15"
 
 
-@pytest.mark.parametrize(("part", "whole", "percent"), [(0, 10, 0), (5, 10, 50), (20, 10, 100), (0, 0, 100)])
+@pytest.mark.parametrize(
+    ("part", "whole", "percent"), [(0, 10, 0), (5, 10, 50), (999, 1000, 99), (20, 10, 100), (0, 0, 100)]
+)
 def test_a_share_stays_within_its_meter(part: int, whole: int, percent: int) -> None:
     assert shown.percent_of(part, whole) == percent
 
