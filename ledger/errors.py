@@ -112,9 +112,12 @@ class SpentBelowZero(LedgerError):
     code = "spent_below_zero"
     hint = "Give back at most that. To let somebody spend more, grant more."
 
-    def __init__(self, spent_micros: int) -> None:
-        super().__init__(f"Only {display_dollars(spent_micros)} were spent in this month.")
+    def __init__(self, spent_micros: int, *, by_house: bool = False) -> None:
+        who = " by the house" if by_house else ""
+        super().__init__(f"Only {display_dollars(spent_micros)} were spent{who} in this month.")
         self.spent_micros = spent_micros
+        if by_house:
+            self.hint = "The house can't pay less than nothing: correct the person alone."
 
 
 class ReasonMissing(LedgerError):
@@ -136,6 +139,15 @@ class InvalidMonth(LedgerError):
 
     def __init__(self, month: str) -> None:
         super().__init__(f"{month!r} is no month.")
+
+
+class MonthToCome(InvalidMonth):
+    code = "month_to_come"
+    hint = "Give this month, or an earlier one."
+
+    def __init__(self, month: str) -> None:
+        super().__init__(month)
+        self.message = f"{month} is still to come."
 
 
 class LedgerBusy(LedgerError):

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time
 
 from django.utils import timezone
 
-from ledger.errors import InvalidMonth
+from ledger.errors import InvalidMonth, MonthToCome
 
 _MONTH = re.compile(r"([1-9][0-9]{3})-(0[1-9]|1[0-2])")
 
@@ -41,3 +41,14 @@ def parse_month(name: str) -> date:
     if match is None:
         raise InvalidMonth(name)
     return date(int(match[1]), int(match[2]), 1)
+
+
+def parse_begun_month(name: str) -> date:
+    """As `parse_month`, for a month that there can be books of: this one or an earlier one.
+
+    :raises MonthToCome: it has not begun yet.
+    """
+    month = parse_month(name)
+    if month > month_of():
+        raise MonthToCome(name)
+    return month

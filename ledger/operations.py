@@ -27,7 +27,7 @@ from ledger.errors import (
     SpentBelowZero,
     UnknownHold,
 )
-from ledger.models import RESOLUTIONS, Budget, Entry, EntryKind
+from ledger.models import RESOLUTIONS, Budget, BudgetKind, Entry, EntryKind
 from ledger.money import MAX_MICROS, check_micros
 
 HOLD_TRIES = 5
@@ -253,7 +253,7 @@ def _adjust(
 
 def _adjustment_refused(budget: Budget, spent_micros: int) -> Exception:
     if budget.spent_micros + spent_micros < 0:
-        return SpentBelowZero(budget.spent_micros)
+        return SpentBelowZero(budget.spent_micros, by_house=budget.kind == BudgetKind.HOUSE)
     return InsufficientBudget(
         available_micros=budget.available_micros,
         needed_micros=spent_micros,

@@ -56,7 +56,7 @@ def _dashboard(request: HttpRequest) -> dict[str, Any]:
 
 def _month(request: HttpRequest) -> date:
     try:
-        return months.parse_month(request.GET.get("month") or months.month_name(months.month_of()))
+        return months.parse_begun_month(request.GET.get("month") or months.month_name(months.month_of()))
     except InvalidMonth as error:
         raise Http404(str(error.message)) from None
 

@@ -95,6 +95,7 @@ STATUSES: Mapping[type[Exception], int] = {
     money.ReasonMissing: 422,
     money.InvalidAmount: 422,
     money.InvalidMonth: 422,
+    money.MonthToCome: 422,
     money.LedgerBusy: 503,
     money.RuleBroken: 500,
     PlanOutdated: 409,

@@ -41,7 +41,7 @@ SIGNS: Final[Mapping[str, int]] = {
 def adjust(request: HttpRequest, quota_id: int) -> HttpResponse:
     """A form, then what it would do, then the booking; ``?month=2026-10`` corrects an earlier month."""
     quota = get_object_or_404(Quota.objects.select_related("person"), pk=quota_id)
-    month = _month(request)
+    month = _month(request, quota)
     if request.method == "GET":
         return _form_page(request, quota, month, AdjustForm(initial={"token": uuid.uuid4()}))
     form = AdjustForm(request.POST)
@@ -61,13 +61,17 @@ def adjust(request: HttpRequest, quota_id: int) -> HttpResponse:
     return _form_page(request, quota, month, form)
 
 
-def _month(request: HttpRequest) -> str:
+def _month(request: HttpRequest, quota: Quota) -> str:
     """The month travels with the form, so that what is looked at before midnight is booked there after it."""
+    present = months.month_name(months.month_of())
     try:
-        named = request.GET.get("month") or months.month_name(months.month_of())
-        return months.month_name(months.parse_month(named))
-    except InvalidMonth:
-        raise Http404 from None
+        month = months.parse_begun_month(request.GET.get("month") or present)
+    except InvalidMonth as error:
+        raise Http404(error.message) from None
+    # There is nothing to correct where no budget is, and opening it would give a month's money.
+    if months.month_name(month) != present and not Budget.objects.filter(person=quota.person, month=month).exists():
+        raise Http404
+    return months.month_name(month)
 
 
 def _start(month: str) -> datetime:

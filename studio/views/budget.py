@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from ledger import months
@@ -47,14 +46,10 @@ def month_asked_for(request: PersonRequest) -> str:
 
     :raises Http404: for what is no month, or is still to come.
     """
-    present = months.month_of()
-    name = request.GET.get("month")
     try:
-        month = months.parse_month(name) if name else present
+        month = months.parse_begun_month(request.GET.get("month") or months.month_name(months.month_of()))
     except InvalidMonth as error:
         raise Http404(str(error.message)) from None
-    if month > present:
-        raise Http404(_("That month is still to come."))
     return months.month_name(month)
 
 

@@ -37,8 +37,13 @@ def crew(size: int) -> Iterator[Crew]:
         try:
             yield band
         finally:
-            for closed in band.start([connection.close] * size):
+            for closed in band.start([_close] * size):
                 closed.result(PATIENCE_SECONDS)
+
+
+def _close() -> None:
+    """Looked up by the thread that runs it: each has a connection of its own."""
+    connection.close()
 
 
 def wait_until_stuck_or_done(futures: Sequence[Future[object]]) -> None:

@@ -220,7 +220,9 @@ class TestThePage:
         page = text_of(boss.get(INDEX, {"month": name}))
         assert "$0.31" in page
         assert f"<option selected>{name}</option>" in page
-        assert boss.get(INDEX, {"month": "never"}).status_code == 404
+        for never in ("never", "2999-01", "9999-12"):
+            assert boss.get(INDEX, {"month": never}).status_code == 404
+            assert boss.get("/admin/month.csv", {"month": never}).status_code == 404
 
     def test_is_for_those_who_may_see_money(self, staff_with: Somebody, client: Client, ada: User) -> None:
         assert "Used by all" in text_of(staff_with("view_budget").get(INDEX))

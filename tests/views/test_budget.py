@@ -98,7 +98,9 @@ class TestMonths:
     def test_a_month_without_a_budget_grants_nothing(self, browser: Client) -> None:
         assert "Nothing happened in this month." in shown(browser, "?month=2024-02")
 
-    @pytest.mark.parametrize("month", ["2026-13", "rubbish", "-9999-01", "2026-1", "٢٠٢٦-٠١"])
+    @pytest.mark.parametrize(
+        "month", ["2026-13", "rubbish", "-9999-01", "2026-1", "٢٠٢٦-٠١", "2999-01", "9999-12", "\0"]
+    )
     def test_what_is_no_month_is_not_there(self, browser: Client, month: str) -> None:
         for path in ("", "export.csv", "export.json"):
             assert browser.get(f"/budget/{path}", {"month": month}).status_code == 404
@@ -254,6 +256,16 @@ class TestOverHttp:
         newest = browser.get("/api/ledger/entries").json()["entries"]
         older = browser.get(f"/api/ledger/entries?cursor={newest[1]['id']}").json()["entries"]
         assert older == newest[2:]
+
+    def test_a_cursor_of_somebody_elses_shows_ones_own_lines_alone(
+        self, browser: Client, ben_browser: Client, ada: User, ben: User
+    ) -> None:
+        spend(ada, 1, "mine")
+        spend(ben, 1, "theirs")
+        theirs = ben_browser.get("/api/ledger/entries").json()["entries"]
+        answer = browser.get(f"/api/ledger/entries?cursor={theirs[0]['id']}").json()
+        assert {line["reference"] for line in answer["entries"]}.isdisjoint({line["reference"] for line in theirs})
+        assert "theirs" not in shown(browser, f"?cursor={theirs[0]['id']}")
 
     @pytest.mark.parametrize("cursor", ["x", "0", "-1", "9223372036854775808", "1.5"])
     def test_a_cursor_that_is_none_is_refused(self, browser: Client, cursor: str) -> None:
