@@ -5,7 +5,7 @@ import re
 from ledger.dollars import MICROS_PER_DOLLAR, display_dollars, format_dollars
 from ledger.errors import InvalidAmount
 
-__all__ = ["MAX_MICROS", "check_micros", "display_dollars", "format_dollars", "parse_dollars"]
+__all__ = ["MAX_MICROS", "check_micros", "display_dollars", "format_dollars", "parse_dollars", "whole_percent"]
 
 # A million dollars: far above any budget, and far enough below bigint that sums of entries cannot overflow.
 MAX_MICROS = 1_000_000 * MICROS_PER_DOLLAR
@@ -40,3 +40,10 @@ def check_micros(amount_micros: int, *, at_least: int = 1) -> int:
     if not at_least <= amount_micros <= MAX_MICROS:
         raise InvalidAmount(f"{amount_micros} micros are out of range: from {at_least} to {MAX_MICROS}.")
     return amount_micros
+
+
+def whole_percent(part: int, whole: int) -> int:
+    """Rounded down, so that 100 means all of it; more than all is more than 100. All of nothing is 100 where any is."""
+    if whole <= 0:
+        return 100 if part > 0 else 0
+    return max(0, 100 * part // whole)

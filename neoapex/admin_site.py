@@ -1,8 +1,6 @@
 """The admin's first page begins with the month's money; while the books are in doubt, every page says so on top."""
 
-import csv
-from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.contrib import admin
@@ -17,8 +15,7 @@ from django.views.decorators.http import require_safe
 from ledger import months
 from ledger.errors import InvalidMonth
 from ledger.known_months import month_names
-from neoapex.admin_chart import bars
-from studio import dashboard
+from studio import charts, dashboard, downloads
 
 SEE_MONEY = "ledger.view_budget"
 EXPORT_HEADER = ("month", "email", "granted", "held", "spent", "available")
@@ -48,7 +45,7 @@ def _dashboard(request: HttpRequest) -> dict[str, Any]:
     found = dashboard.read(month)
     return {
         "dashboard": found,
-        "chart": bars(found.days),
+        "chart": charts.of_month(month, found.spending, datetime.now(UTC).date()),
         "month_names": month_names(),
         "export_address": reverse("admin:month_csv", query={"month": found.month}),
     }
@@ -66,26 +63,5 @@ def _month(request: HttpRequest) -> date:
 def month_csv(request: HttpRequest) -> StreamingHttpResponse:
     """Who spent what in the month, the house in the last line; amounts in dollars."""
     month = _month(request)
-    answer = StreamingHttpResponse(_csv_lines(month), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="neo-apex-{months.month_name(month)}.csv"'
-    return answer
-
-
-class _Echo:
-    """A file for `csv` that hands each line on."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _csv_lines(month: date) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    yield writer.writerow(EXPORT_HEADER)
-    for row in dashboard.export(month):
-        yield writer.writerow([as_text(cell) for cell in row])
-
-
-def as_text(cell: str) -> str:
-    """A spreadsheet would run what begins like a formula; an address may."""
-    is_amount = cell.removeprefix("-").replace(".", "").isdigit()
-    return f"'{cell}" if cell[:1] in set("=+-@\t\r") and not is_amount else cell
+    rows = downloads.csv_rows(EXPORT_HEADER, dashboard.export(month))
+    return downloads.attachment(rows, downloads.CSV, f"neo-apex-{months.month_name(month)}.csv")

@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 
 from ledger import months, organisation
 from ledger.models import RESOLUTIONS, AuditRun, Budget, BudgetKind, Entry, EntryKind, OrganisationMonth, Spending
-from ledger.money import format_dollars
+from ledger.money import format_dollars, whole_percent
+from ledger.queries import DaySpending
 from studio import endpoints
 from studio.models import Generation, LineKind, Reconciliation, User
 from studio.states import GenerationState
@@ -43,12 +44,6 @@ class Share:
     micros: int
     percent: int
     person: User | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    day: date
-    micros: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +79,14 @@ class Totals:
 
     @property
     def cap_percent(self) -> int | None:
-        return None if self.cap is None else _percent(self.used, self.cap)
+        return None if self.cap is None else whole_percent(self.used, self.cap)
 
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
     month: str
     totals: Totals
-    days: list[Day]
+    spending: list[DaySpending]
     people: list[Share]
     endpoints: list[Share]
     failures: list[Failure]
@@ -109,16 +104,16 @@ def read(month: date, now: datetime | None = None) -> Dashboard:
     """A month's money from the sums that are kept of it, and the rest as it stands now; always as many queries."""
     now = now or timezone.now()
     totals = _totals(month)
-    days, labels = _spending(month)
+    spending = _spending(month)
     holds = _old_holds(now)
     failures, ended = _failures(now)
     last = Reconciliation.objects.order_by("-started_at", "-pk").first()
     return Dashboard(
         month=months.month_name(month),
         totals=totals,
-        days=days,
+        spending=spending,
         people=_people(month, totals.people),
-        endpoints=_shares(labels),
+        endpoints=_shares(spending),
         failures=failures,
         ended=ended,
         old_holds=[_old_hold(entry, now) for entry in holds[:SHOWN_HOLDS]],
@@ -173,35 +168,29 @@ def _cap(month: date) -> int | None:
     return organisation.cap_micros() if counted is None and month >= months.month_of() else counted
 
 
-def _spending(month: date) -> tuple[list[Day], dict[str, int]]:
-    """Every day of the month so far, and what was spent by label. A day's row lies in its budget's month."""
-    end = months.resets_at(month).date()
-    rows = (
-        Spending.objects.filter(day__gte=month, day__lt=end).values_list("day", "label").annotate(Sum("spent_micros"))
-    )
-    by_day: dict[date, int] = defaultdict(int)
-    by_label: dict[str, int] = defaultdict(int)
-    for day, label, micros in rows:
-        by_day[day] += int(micros)
-        by_label[label] += int(micros)
-    last = min(end - timedelta(days=1), max([timezone.now().date(), *by_day]))
-    count = max(0, (last - month).days + 1)
-    return [Day(day, by_day[day]) for day in (month + timedelta(days=n) for n in range(count))], by_label
+def _spending(month: date) -> list[DaySpending]:
+    """What all people and the house spent, by day and label. A day's row lies in its budget's month."""
+    rows = Spending.objects.filter(day__gte=month, day__lt=months.resets_at(month).date()).values_list("day", "label")
+    sums = rows.annotate(micros=Sum("spent_micros")).order_by("day", "label")
+    return [DaySpending(day, label, int(micros)) for day, label, micros in sums if micros]
 
 
 def _people(month: date, whole: int) -> list[Share]:
     rows = Budget.objects.filter(month=month, kind=BudgetKind.PERSON, spent_micros__gt=0)
     top = rows.select_related("person").order_by("-spent_micros", "person_id")[:TOP_PEOPLE]
     return [
-        Share(str(budget.person), budget.spent_micros, _percent(budget.spent_micros, whole), budget.person)
+        Share(str(budget.person), budget.spent_micros, whole_percent(budget.spent_micros, whole), budget.person)
         for budget in top
     ]
 
 
-def _shares(labels: dict[str, int]) -> list[Share]:
+def _shares(spending: list[DaySpending]) -> list[Share]:
+    labels: dict[str, int] = defaultdict(int)
+    for part in spending:
+        labels[part.label] += part.spent_micros
     whole = sum(labels.values())
     ordered = sorted(labels.items(), key=lambda pair: (-pair[1], pair[0]))
-    return [Share(_endpoint_name(label), micros, _percent(micros, whole)) for label, micros in ordered if micros]
+    return [Share(_endpoint_name(label), micros, whole_percent(micros, whole)) for label, micros in ordered if micros]
 
 
 def _endpoint_name(label: str) -> str:
@@ -226,7 +215,7 @@ def _failures(now: datetime) -> tuple[list[Failure], int]:
     failed = lately.filter(state=GenerationState.FAILED).values_list("reason_code", "reason_whose")
     rows = list(failed.annotate(songs=Count("pk")).order_by("-songs", "reason_code"))
     ended = ready + sum(count for *_rest, count in rows)
-    return [Failure(code, whose, count, _percent(count, ended)) for code, whose, count in rows], ended
+    return [Failure(code, whose, count, whole_percent(count, ended)) for code, whose, count in rows], ended
 
 
 def _old_holds(now: datetime) -> list[Entry]:
@@ -262,9 +251,3 @@ def _audit_failed(last: AuditRun, now: datetime) -> str:
     if last.started_at < now - AUDIT_IS_OLD:
         return _("The last audit of the books is older than two days. Is the beat running?")
     return ""
-
-
-def _percent(part: int, whole: int) -> int:
-    if whole <= 0:
-        return 100 if part > 0 else 0
-    return max(0, round(100 * part / whole))

@@ -15,7 +15,7 @@ from ledger.admin.quotas import used_bar
 from ledger.admin.windows import WindowAdmin
 from ledger.forms import CapForm
 from ledger.models import Organisation
-from ledger.money import display_dollars
+from ledger.money import display_dollars, whole_percent
 
 
 @admin.register(Organisation)
@@ -58,7 +58,7 @@ def _in_words(cap: int | None) -> str:
 
 def _cap_page(request: HttpRequest, form: CapForm, *, may_change: bool) -> HttpResponse:
     use = organisation.this_month()
-    percent = None if use.cap_micros is None else 100 * use.used_micros // use.cap_micros if use.cap_micros else 100
+    percent = None if use.cap_micros is None else whole_percent(use.used_micros, use.cap_micros)
     return page(
         request,
         "admin/ledger/organisation/cap.html",

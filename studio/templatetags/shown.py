@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ledger.models import Entry, EntryKind
-from ledger.money import display_dollars
+from ledger.money import display_dollars, whole_percent
 from ledger.queries import Balance
 from studio.models import Event, Track
 from studio.queries import Card
@@ -87,8 +87,8 @@ def letter(variation: int) -> str:
 
 @register.filter
 def percent_of(part: int, whole: int) -> int:
-    """In whole percent, rounded down: what is not used up is never 100."""
-    return min(100, max(0, 100 * part // whole)) if whole > 0 else 100
+    """For a meter, which is full where there is nothing to use."""
+    return min(100, whole_percent(part, whole)) if whole > 0 else 100
 
 
 @register.filter

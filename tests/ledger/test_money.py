@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import InvalidAmount
-from ledger.money import MAX_MICROS, check_micros, display_dollars, format_dollars, parse_dollars
+from ledger.money import MAX_MICROS, check_micros, display_dollars, format_dollars, parse_dollars, whole_percent
 
 
 @pytest.mark.parametrize(
@@ -113,3 +113,11 @@ def test_amounts_are_whole_positive_and_bounded(amount: object) -> None:
 @pytest.mark.parametrize(("amount", "at_least"), [(1, 1), (0, 0), (MAX_MICROS, 1), (-5, -5)])
 def test_an_amount_in_range_is_given_back(amount: int, at_least: int) -> None:
     assert check_micros(amount, at_least=at_least) == amount
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "percent"),
+    [(0, 10, 0), (999, 1000, 99), (10, 10, 100), (15, 10, 150), (-1, 10, 0), (0, 0, 0), (1, 0, 100)],
+)
+def test_a_hundred_percent_is_all_of_it(part: int, whole: int, percent: int) -> None:
+    assert whole_percent(part, whole) == percent

@@ -1,0 +1,35 @@
+"""Files for spreadsheets: what is text stays text, what is an amount a number, and blocks lose no row."""
+
+import csv
+import io
+
+import pytest
+
+from studio import downloads
+
+
+@pytest.mark.parametrize("start", downloads.FORMULA_STARTS)
+def test_no_text_is_a_formula(start: str) -> None:
+    assert downloads.harmless(f"{start}cmd|'/C calc'!A0") == f"'{start}cmd|'/C calc'!A0"
+
+
+@pytest.mark.parametrize("cell", ["-0.0750", "7.5000", "-5", "", "ada@example.com", "2026-11", "New song"])
+def test_what_is_harmless_stays_as_it_is(cell: str) -> None:
+    assert downloads.harmless(cell) == cell
+
+
+@pytest.mark.parametrize("cell", ["-1+1", "-", "-1e5", "-٣", "-0.5\n=1", "+1"])
+def test_what_only_begins_like_an_amount_is_text(cell: str) -> None:
+    assert downloads.harmless(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize(
+    "count", [0, 1, downloads.ROWS_A_BLOCK - 1, downloads.ROWS_A_BLOCK, 2 * downloads.ROWS_A_BLOCK]
+)
+def test_every_row_arrives_behind_its_mark(count: int) -> None:
+    made = downloads.csv_rows(["name", "amount"], ([f"ä, {number}", "1.50"] for number in range(count)))
+    answer = downloads.attachment(made, downloads.CSV, "a.csv")
+    text = b"".join(answer).decode()
+    assert text.startswith("\ufeffname,amount")
+    rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
+    assert rows[1:] == [[f"ä, {number}", "1.50"] for number in range(count)]
