@@ -1,5 +1,6 @@
 """Budgets, entries and audits to look at; from an entry's page the house can take a charge over."""
 
+from datetime import UTC
 from typing import Any
 
 from django.contrib import admin, messages
@@ -85,14 +86,13 @@ class BudgetAdmin(WindowAdmin):
 class EntryAdmin(WindowAdmin):
     list_display = (
         "id",
-        "created_at",
+        "at",
         "kind",
         "budget_words",
         dollars("granted_delta", signed=True),
         dollars("held_delta", signed=True),
         dollars("spent_delta", signed=True),
         "reference",
-        "label",
         "reason",
         "author",
     )
@@ -130,6 +130,10 @@ class EntryAdmin(WindowAdmin):
         if found := list(budgets):
             return queryset.filter(budget__in=found), False
         return queryset.filter(pk__in=entries_about([term, *guide.find(term)])), False
+
+    @admin.display(description=gettext_lazy("at (UTC)"), ordering="created_at")
+    def at(self, entry: Entry) -> str:
+        return f"{entry.created_at.astimezone(UTC):%Y-%m-%d %H:%M}"
 
     @admin.display(description=gettext_lazy("budget"))
     def budget_words(self, entry: Entry) -> str:
