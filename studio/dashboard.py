@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.urls import reverse
@@ -16,7 +17,7 @@ from ledger.models import RESOLUTIONS, AuditRun, Budget, BudgetKind, Entry, Entr
 from ledger.money import format_dollars, whole_percent
 from ledger.queries import DaySpending
 from studio import endpoints
-from studio.models import Generation, LineKind, Reconciliation, User
+from studio.models import Generation, LineKind, Reconciliation, User, generation_id_of
 from studio.states import GenerationState
 
 TOP_PEOPLE: Final = 20
@@ -27,7 +28,6 @@ HOLD_IS_OLD: Final = timedelta(hours=1)
 AUDIT_IS_OLD: Final = timedelta(days=2)
 # An audit of millions of entries takes minutes; one that takes longer than this has died.
 AUDIT_MAY_TAKE: Final = timedelta(hours=1)
-REFERENCE: Final = "generation:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class OldHold:
 
     entry: Entry
     age: timedelta
-    generation_id: str | None
+    generation_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +229,7 @@ def _old_holds(now: datetime) -> list[Entry]:
 
 
 def _old_hold(entry: Entry, now: datetime) -> OldHold:
-    is_song = entry.reference.startswith(REFERENCE)
-    return OldHold(entry, now - entry.created_at, entry.reference.removeprefix(REFERENCE) if is_song else None)
+    return OldHold(entry, now - entry.created_at, generation_id_of(entry.reference))
 
 
 def _differences(last: Reconciliation | None) -> int:

@@ -1,7 +1,7 @@
 """The facts of the studio: people, generations, tracks and their events. Fields and constraints, no rules."""
 
 import uuid
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser
@@ -11,6 +11,8 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from studio.states import GenerationState, MasterStorage, TrackState, Whose
+
+HOLD_REFERENCE: Final = "generation:"
 
 
 class UserManager(BaseUserManager["User"]):
@@ -160,7 +162,16 @@ class Generation(models.Model):
 
 
 def hold_reference_of(generation_id: uuid.UUID) -> str:
-    return f"generation:{generation_id}"
+    return f"{HOLD_REFERENCE}{generation_id}"
+
+
+def generation_id_of(hold_reference: str) -> uuid.UUID | None:
+    """The way back; the books know other things, too."""
+    try:
+        is_song = hold_reference.startswith(HOLD_REFERENCE)
+        return uuid.UUID(hold_reference.removeprefix(HOLD_REFERENCE)) if is_song else None
+    except ValueError:
+        return None
 
 
 class Track(models.Model):

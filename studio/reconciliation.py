@@ -76,8 +76,11 @@ def lines(found: Reconciliation) -> QuerySet[ReconciliationLine]:
 
 def is_equal(found: Reconciliation) -> bool:
     """Whether the run came to its end and found no difference. What is under way is none."""
-    different = found.lines.exclude(kind=LineKind.UNDER_WAY)
-    return found.finished_at is not None and not found.lines_left_out and not different.exists()
+    return found.finished_at is not None and not count_differences(found)
+
+
+def count_differences(found: Reconciliation) -> int:
+    return found.lines.exclude(kind=LineKind.UNDER_WAY).count() + found.lines_left_out
 
 
 # --- Running ---------------------------------------------------------------------------------------------------------

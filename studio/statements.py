@@ -9,10 +9,9 @@ from django.db.models import Prefetch
 
 from ledger import queries as ledger
 from ledger.models import RESOLUTIONS, Entry, EntryKind
-from studio.models import Generation, Track, User
+from studio.models import Generation, Track, User, generation_id_of
 from studio.queries import Card
 
-GENERATION = "generation:"
 ORDERED_TRACKS = Prefetch("tracks", queryset=Track.objects.order_by("variation"))
 # How many entries of a long statement are held, and looked up, at once.
 BATCH = 500
@@ -45,10 +44,12 @@ class Line:
 
 def lines(person: User, entries: Sequence[Entry]) -> list[Line]:
     """The entries with their songs, in two queries however many they are; another person's songs stay unknown."""
-    ids = {song_id for entry in entries if (song_id := _song_id(entry.reference)) is not None}
+    ids = {song_id for entry in entries if (song_id := generation_id_of(entry.reference)) is not None}
     rows = Generation.objects.of(person).filter(pk__in=ids).prefetch_related(ORDERED_TRACKS) if ids else []
     cards = {row.pk: Card(row, list(row.tracks.all()), None, None) for row in rows}
-    return [Line(entry, cards.get(song_id) if (song_id := _song_id(entry.reference)) else None) for entry in entries]
+    return [
+        Line(entry, cards.get(song_id) if (song_id := generation_id_of(entry.reference)) else None) for entry in entries
+    ]
 
 
 def told(person: User, entries: Sequence[Entry]) -> list[Line]:
@@ -66,10 +67,3 @@ def statement(person: User, month: str) -> Iterator[Line]:
     entries = ledger.statement(person, month)
     while batch := list(islice(entries, BATCH)):
         yield from lines(person, batch)
-
-
-def _song_id(reference: str) -> UUID | None:
-    try:
-        return UUID(reference.removeprefix(GENERATION)) if reference.startswith(GENERATION) else None
-    except ValueError:
-        return None

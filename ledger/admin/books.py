@@ -12,7 +12,7 @@ from django.urls.resolvers import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from ledger import audit, months
@@ -193,7 +193,8 @@ class AuditRunAdmin(WindowAdmin):
     def verdict(self, run: AuditRun) -> str:
         if run.finished_at is None:
             return _("did not end")
-        return _("%d drifts") % len(run.drifts) if run.drifts else _("the books balance")
+        count = len(run.drifts)
+        return ngettext("%d drift", "%d drifts", count) % count if count else _("the books balance")
 
     @admin.display(description=gettext_lazy("drifts"))
     def found(self, run: AuditRun) -> SafeString:
@@ -209,9 +210,11 @@ class AuditRunAdmin(WindowAdmin):
 @permission_required("ledger.add_auditrun", raise_exception=True)
 def run_audit(request: HttpRequest) -> HttpResponse:
     found = audit.run()
-    log(person_of(request), [(found, _("Ran the audit: %d drifts.") % len(found.drifts))])
-    if found.drifts:
-        messages.error(request, _("The ledger drifts in %d places.") % len(found.drifts))
+    count = len(found.drifts)
+    log(person_of(request), [(found, ngettext("Ran the audit: %d drift.", "Ran the audit: %d drifts.", count) % count)])
+    if count:
+        text = ngettext("The ledger drifts in %d place.", "The ledger drifts in %d places.", count)
+        messages.error(request, text % count)
     else:
         messages.success(request, _("The books balance: %d entries looked at.") % found.entries)
     return HttpResponseRedirect(address_of(found))

@@ -12,7 +12,7 @@ from django.urls.resolvers import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from ledger.admin import WindowAdmin
@@ -72,7 +72,8 @@ class ReconciliationAdmin(WindowAdmin):
     @admin.display(description=gettext_lazy("lines"))
     def found(self, run: Reconciliation) -> SafeString:
         address = list_address("studio_reconciliationline", run__id__exact=run.pk)
-        return format_html('<a href="{}">{}</a>', address, _("%d lines") % run.lines.count())
+        count = run.lines.count()
+        return format_html('<a href="{}">{}</a>', address, ngettext("%d line", "%d lines", count) % count)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(run_now)
@@ -147,10 +148,17 @@ def run_now(request: HttpRequest) -> HttpResponse:
     if found.error:
         messages.error(request, found.error)
         text = _("Asked fal for its bill, in vain: %s") % found.error
+    elif reconciliation.is_equal(found):
+        text = _("fal’s bill and the books agree: %d requests in both.") % found.matched
+        messages.success(request, text)
     else:
-        count = found.lines.count()
-        text = _("Compared fal’s bill with the books: %d lines.") % count
-        (messages.warning if count else messages.success)(request, text)
+        count = reconciliation.count_differences(found)
+        one, many = (
+            "%d difference between fal’s bill and the books.",
+            "%d differences between fal’s bill and the books.",
+        )
+        text = ngettext(one, many, count) % count
+        messages.warning(request, text)
     log(person_of(request), [(found, text)])
     return HttpResponseRedirect(address_of(found))
 

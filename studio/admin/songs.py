@@ -16,14 +16,12 @@ from django.utils.translation import gettext_lazy
 from ledger.admin import WindowAdmin, references
 from ledger.admin.windows import dollars, link_to, list_address
 from studio import endpoints
-from studio.models import AccessToken, Event, Generation, Track
-
-REFERENCE = "generation:"
+from studio.models import AccessToken, Event, Generation, Track, generation_id_of
 
 
 def song_address(reference: str) -> str | None:
     """The admin's page of the song that a reference of the ledger stands for."""
-    song_id = _uuid(reference.removeprefix(REFERENCE)) if reference.startswith(REFERENCE) else None
+    song_id = generation_id_of(reference)
     return reverse("admin:studio_generation_change", args=[song_id]) if song_id else None
 
 

@@ -29,7 +29,7 @@ def lay() -> None:
     operations.charge_house(
         reference="late", amount_micros=SONG, reason="A song came after its money was given back", label=LABELS[0]
     )
-    organisation.set_cap(50_000_000)
+    organisation.set_cap(500_000_000)
     audit.run()
     charge = Entry.objects.filter(kind=EntryKind.CHARGE, budget__person=last).latest("pk")
     quota = Quota.objects.get(person__email="ines@example.com")

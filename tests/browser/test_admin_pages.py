@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import PATIENCE_MS, PHONE, WIDE, Visit
+from tests.browser.test_budget_page import FILLS
 from tests.browser.test_every_page import violations
 from tests.journeys.stack import RunningStudio
 
@@ -60,6 +61,9 @@ def addresses(scene: dict[str, int]) -> dict[str, str]:
     }
 
 
+LISTS = ("quotas", "entries", "people", "audits")
+HIDDEN_PIXELS = "(({scrollWidth, clientWidth}) => scrollWidth - clientWidth)(document.querySelector('.results'))"
+
 # Of the lists that Django draws, its own markup is its own matter.
 OURS = ("dashboard", "adjust", "import", "cap", "house")
 
@@ -106,11 +110,31 @@ def test_the_admins_own_pages_have_no_accessibility_fault(
     assert {name: found for name, found in faults.items() if found} == {}
 
 
-def test_the_admins_own_pages_are_no_wider_than_a_phone(admin: Any, scene: dict[str, int]) -> None:
+def test_no_page_of_money_is_wider_than_a_phone(admin: Any, scene: dict[str, int]) -> None:
     page = admin(viewport=PHONE, has_touch=True).new_page()
-    for name in OURS:
-        page.goto(addresses(scene)[name])
+    for name, address in addresses(scene).items():
+        page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], name
+    for name in steps(page, scene):
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], name
+
+
+def test_every_column_of_a_list_is_seen_on_a_wide_screen(admin: Any, scene: dict[str, int]) -> None:
+    page = admin().new_page()
+    for name in LISTS:
+        page.goto(addresses(scene)[name])
+        hidden = page.evaluate(HIDDEN_PIXELS)
+        assert hidden <= 0, f"{name}: {hidden} pixels"
+
+
+def test_the_dashboard_draws_the_chart_of_the_budget_page(admin: Any) -> None:
+    page = admin().new_page()
+    page.goto("/admin/")
+    for kind in ("New songs", "Retouches"):
+        expect(page.locator(".chart .legend")).to_contain_text(kind)
+    assert "rgb(0, 0, 0)" not in page.evaluate(FILLS)
+    page.get_by_text("The same in figures").click()
+    expect(page.locator(".chart tfoot")).to_be_visible()
 
 
 def test_a_quota_is_changed_in_the_list(admin: Any, scene: dict[str, int]) -> None:

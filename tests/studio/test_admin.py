@@ -154,7 +154,8 @@ class TestReconciliation:
         bill.add("only-fals")
         assert "Ask fal now" in text_of(boss.get(RUNS))
         page = text_of(boss.post(f"{RUNS}run/", follow=True))
-        assert "1 lines" in page
+        assert "1 difference between fal’s bill and the books." in page
+        assert "1 line<" in page
         run = Reconciliation.objects.get()
         assert run.author == superuser
         assert LogEntry.objects.get().object_id == str(run.pk)
