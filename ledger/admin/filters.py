@@ -32,7 +32,7 @@ class QuotaUseFilter(admin.SimpleListFilter):
     parameter_name = "used"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:  # noqa: ARG002
-        return [("nothing", _("nothing")), ("80", _("above 80 %")), ("100", _("all of it"))]
+        return [("nothing", _("nothing")), ("80", _("80 % and more")), ("100", _("all of it"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
         match self.value():

@@ -16,6 +16,7 @@ from tests.admins import boss, browser_of, plain_static_files, superuser, text_o
 from tests.ledger.books import assert_balanced
 from tests.ledger.crew import crew
 from tests.ledger.test_quota_adjust import address, filled, quota
+from tests.ledger.test_quota_bulk import CONFIRM, SAID, hidden, previewed
 
 __all__ = ["boss", "plain_static_files", "quota", "superuser"]
 
@@ -125,6 +126,15 @@ class TestAtOnce:
         where = reverse("admin:ledger_entry_house_pays", args=[charge.pk])
         assert self.sent(superuser, lambda browser: browser.post(where, {"reason": "Silent"})) == [302] * AT_ONCE
         assert Budget.objects.get(person=ada).spent_micros == 0
+        assert LogEntry.objects.count() == 1
+        assert_balanced()
+
+    def test_a_plan_for_many_is_carried_out_once(self, superuser: User, ada: User, quota: Quota) -> None:
+        said = hidden(previewed(browser_of(superuser), "raise_by", [quota], "0.50")) | SAID
+        codes = self.sent(superuser, lambda browser: browser.post(CONFIRM, said))
+        # The others are shown that it is so already.
+        assert sorted(codes) == [200] * (AT_ONCE - 1) + [302]
+        assert Budget.objects.get(person=ada).granted_micros == 1_500_000
         assert LogEntry.objects.count() == 1
         assert_balanced()
 
