@@ -33,7 +33,7 @@ class BudgetAdmin(WindowAdmin):
         "kind",
         "person",
         dollars("granted_micros"),
-        dollars("held_micros"),
+        dollars("held_micros", gettext_lazy("set aside")),
         dollars("spent_micros"),
         "available",
     )
@@ -47,7 +47,7 @@ class BudgetAdmin(WindowAdmin):
         "kind",
         "whose",
         dollars("granted_micros"),
-        dollars("held_micros"),
+        dollars("held_micros", gettext_lazy("set aside")),
         dollars("spent_micros"),
         "available",
         dollars("overrun_micros"),
@@ -60,10 +60,17 @@ class BudgetAdmin(WindowAdmin):
     def month_name(self, budget: Budget) -> str:
         return months.month_name(budget.month)
 
-    @admin.display(description=gettext_lazy("available"))
+    @admin.display(description=gettext_lazy("left"))
     def available(self, budget: Budget) -> str:
         # The house has no limit, so nothing of it is left or not.
         return "" if budget.kind == BudgetKind.HOUSE else str(dollars("available_micros")(budget))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        budget = self.get_object(request, object_id)
+        context = {} if budget is None else {"title": _words(budget), "subtitle": None}
+        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     @admin.display(description=gettext_lazy("person"))
     def whose(self, budget: Budget) -> SafeString | str:
@@ -90,7 +97,7 @@ class EntryAdmin(WindowAdmin):
         "kind",
         "budget_words",
         dollars("granted_delta", signed=True),
-        dollars("held_delta", signed=True),
+        dollars("held_delta", gettext_lazy("set aside"), signed=True),
         dollars("spent_delta", signed=True),
         "reference",
         "reason",
@@ -106,7 +113,7 @@ class EntryAdmin(WindowAdmin):
         "budget_link",
         "created_at",
         dollars("granted_delta", signed=True),
-        dollars("held_delta", signed=True),
+        dollars("held_delta", gettext_lazy("set aside"), signed=True),
         dollars("spent_delta", signed=True),
         "reference_link",
         "label",
@@ -137,7 +144,7 @@ class EntryAdmin(WindowAdmin):
 
     @admin.display(description=gettext_lazy("budget"))
     def budget_words(self, entry: Entry) -> str:
-        return f"{months.month_name(entry.budget.month)} {entry.budget.person or _('the house')}"
+        return _words(entry.budget)
 
     @admin.display(description=gettext_lazy("budget"))
     def budget_link(self, entry: Entry) -> SafeString:
@@ -162,6 +169,10 @@ class EntryAdmin(WindowAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(adjusting.house_pays)
         return [path("<int:entry_id>/house-pays/", view, name="ledger_entry_house_pays"), *super().get_urls()]
+
+
+def _words(budget: Budget) -> str:
+    return f"{months.month_name(budget.month)} {budget.person or _('the house')}"
 
 
 def entries_about(references: list[str]) -> list[int]:

@@ -34,10 +34,10 @@ class QuotaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = (
         "person_email",
         "monthly",
-        dollars("granted", "this month"),
-        dollars("held"),
+        dollars("granted", gettext_lazy("this month")),
+        dollars("held", gettext_lazy("set aside")),
         dollars("spent"),
-        dollars("available"),
+        dollars("available", gettext_lazy("left")),
         "used",
         "frozen",
         "rolls_over",

@@ -58,6 +58,7 @@ class TestWindows:
             assert "-$0.1125" in page
             assert "+$0.075" in page
         assert "75000" not in budgets + entries + budget + entry
+        assert f"<h1>{months.month_name(months.month_of())} {charged.budget.person}</h1>" in budget
 
     def test_a_budget_leads_to_its_entries_and_an_entry_back(self, boss: Client, charged: Entry) -> None:
         budget_page = reverse("admin:ledger_budget_change", args=[charged.budget_id])
