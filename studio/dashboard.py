@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -106,6 +106,7 @@ def read(month: date, now: datetime | None = None) -> Dashboard:
     totals = _totals(month)
     spending = _spending(month)
     holds = _old_holds(now)
+    held = holds.aggregate(count=Count("pk"), micros=Sum("held_delta", default=0))
     failures, ended = _failures(now)
     last = Reconciliation.objects.order_by("-started_at", "-pk").first()
     return Dashboard(
@@ -117,8 +118,8 @@ def read(month: date, now: datetime | None = None) -> Dashboard:
         failures=failures,
         ended=ended,
         old_holds=[_old_hold(entry, now) for entry in holds[:SHOWN_HOLDS]],
-        old_holds_count=len(holds),
-        old_holds_micros=sum(entry.held_delta for entry in holds),
+        old_holds_count=held["count"],
+        old_holds_micros=int(held["micros"]),
         house_entries=_house_entries(month),
         audit=AuditRun.objects.order_by("-pk").first(),
         reconciliation=last,
@@ -218,14 +219,14 @@ def _failures(now: datetime) -> tuple[list[Failure], int]:
     return [Failure(code, whose, count, whole_percent(count, ended)) for code, whose, count in rows], ended
 
 
-def _old_holds(now: datetime) -> list[Entry]:
+def _old_holds(now: datetime) -> QuerySet[Entry]:
     """Open holds that should have ended by now, oldest first. Looked for only where money is held."""
     holding = list(Budget.objects.filter(held_micros__gt=0).values_list("pk", flat=True))
     outcomes = Entry.objects.filter(hold=OuterRef("pk"), kind__in=RESOLUTIONS)
     rows = Entry.objects.filter(
         ~Exists(outcomes), budget__in=holding, kind=EntryKind.HOLD, created_at__lt=now - HOLD_IS_OLD
     )
-    return list(rows.select_related("budget__person").order_by("id"))
+    return rows.select_related("budget__person").order_by("id")
 
 
 def _old_hold(entry: Entry, now: datetime) -> OldHold:

@@ -39,6 +39,7 @@ class WindowAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     actions = None
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
     list_max_show_all = 0
 

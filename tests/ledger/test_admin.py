@@ -107,6 +107,12 @@ class TestEntries:
         assert "+$0.075" not in grants
 
     @pytest.mark.usefixtures("charged")
+    def test_are_not_counted_by_filter_either(self, boss: Client) -> None:
+        page = text_of(boss.get(reverse("admin:ledger_entry_changelist"), {"_facets": "True"}))
+        assert "given and taken back" in page
+        assert "Show counts" not in page
+        assert "Hide counts" not in page
+
     def test_are_never_counted_to_the_end(self, boss: Client) -> None:
         with CaptureQueriesContext(connection) as queries:
             boss.get(reverse("admin:ledger_entry_changelist"))
