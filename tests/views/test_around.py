@@ -169,7 +169,8 @@ def test_an_amount_has_the_sign_of_what_it_does_to_the_budget(browser: Client, a
     factories.make_song(songs=1)
     factories.make_generation(state=State.FAILED)
     html = browser.get("/budget/").content.decode()
-    amounts = re.findall(r'<td>(\w[\w ]*)</td><td class="amount figure">([^<]+)</td>', html)
+    cells = r'entry-what">(\w[\w ]*)</td><td role="cell" class="amount figure">([^<]+)</td>'
+    amounts = re.findall(cells, html)
     assert sorted(amounts) == [
         ("Charged", "\u2212$0.075"),
         ("Given back", "+$0.075"),
