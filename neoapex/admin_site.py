@@ -19,6 +19,9 @@ from ledger.errors import InvalidMonth
 from ledger.known_months import month_names
 from neoapex.admin_chart import bars
 from studio import dashboard
+from studio.admin.traffic import SEE as SEE_SONGS
+from studio.admin.traffic import fal_page
+from studio.fal import breaker
 
 SEE_MONEY = "ledger.view_budget"
 EXPORT_HEADER = ("month", "email", "granted", "held", "spent", "available")
@@ -35,12 +38,15 @@ class StudioAdminSite(admin.AdminSite):
         return context
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        shown = _dashboard(request) if request.user.has_perm(SEE_MONEY) else {}
+        shown: dict[str, Any] = _dashboard(request) if request.user.has_perm(SEE_MONEY) else {}
+        if request.user.has_perm(SEE_SONGS):
+            shown["reach"] = breaker.reach()
         return super().index(request, shown | (extra_context or {}))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         export = path("month.csv", self.admin_view(month_csv), name="month_csv")
-        return [export, *super().get_urls()]
+        fal = path("fal/", self.admin_view(fal_page), name="fal")
+        return [export, fal, *super().get_urls()]
 
 
 def _dashboard(request: HttpRequest) -> dict[str, Any]:

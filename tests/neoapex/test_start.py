@@ -183,7 +183,7 @@ def test_a_base_url_loses_its_slash(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- .env.example ----------------------------------------------------------------------------------------------------
 
 READING = re.compile(
-    r"""\b(?:read\.)?(?:text|url|whole_number|one_of|switch|names|dollars_as_micros|redis_url)\(\s*"([A-Z_]+)\""""
+    r"""\b(?:read\.)?(?:text|url|whole_number|one_of|switch|names|rate|dollars_as_micros|redis_url)\(\s*"([A-Z_]+)\""""
 )
 LISTED = re.compile(r"^#? ?([A-Z][A-Z0-9_]+)=", re.MULTILINE)
 RECORD = """
