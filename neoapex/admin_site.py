@@ -19,11 +19,10 @@ from ledger.errors import InvalidMonth
 from ledger.known_months import month_names
 from neoapex.admin_chart import bars
 from studio import dashboard
-from studio.admin.traffic import SEE as SEE_SONGS
-from studio.admin.traffic import fal_page
 from studio.fal import breaker
 
 SEE_MONEY = "ledger.view_budget"
+SEE_SONGS = "studio.view_generation"
 EXPORT_HEADER = ("month", "email", "granted", "held", "spent", "available")
 
 
@@ -45,8 +44,7 @@ class StudioAdminSite(admin.AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         export = path("month.csv", self.admin_view(month_csv), name="month_csv")
-        fal = path("fal/", self.admin_view(fal_page), name="fal")
-        return [export, fal, *super().get_urls()]
+        return [export, *super().get_urls()]
 
 
 def _dashboard(request: HttpRequest) -> dict[str, Any]:

@@ -96,14 +96,14 @@ class Generation(models.Model):
     reason_message = models.TextField(blank=True, default="")
     reason_whose = models.CharField(max_length=4, choices=Whose.choices, blank=True, default="")
     # What to do next, where there is something.
-    reason_hint = models.TextField(blank=True, default="")
+    reason_hint = models.TextField(blank=True, default="", db_default="")
     # What fal said, word for word, for the fold under a failed card.
     raw_error = models.TextField(blank=True, default="")
 
     attempts = models.PositiveSmallIntegerField(default=0)
     run_at = models.DateTimeField(db_default=Now())
     # Its place among everybody's songs in line, given when it gets there.
-    turn = models.BigIntegerField(default=0)
+    turn = models.BigIntegerField(default=0, db_default=0)
     # fal's own view, shown while we wait; it decides nothing.
     queue_position = models.PositiveIntegerField(null=True)
     look_at = models.DateTimeField(null=True)

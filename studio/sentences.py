@@ -90,6 +90,8 @@ def stale_seconds(place: Place) -> int | None:
             return SOON_SECONDS
         case State.QUEUED:
             return place.pause_seconds or None
+        case _ if generation.cancel_requested_at is not None:
+            return None
         case State.SUBMITTED if generation.started_at is None:
             return place.answer_seconds or None
         case State.SUBMITTED | State.RUNNING:

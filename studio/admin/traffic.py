@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from ledger.admin.pages import page, person_of
+from ledger.admin.windows import list_address
 from ledger.forms import ReasonForm
 from studio import traffic
 from studio.errors import WhyMissing
@@ -25,12 +26,12 @@ def fal_page(request: HttpRequest) -> HttpResponse:
     """A POST closes the breaker, which needs a permission of its own and a reason."""
     form = ReasonForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and _closed(request, form):
-        return HttpResponseRedirect(reverse("admin:fal"))
+        return HttpResponseRedirect(reverse("admin:studio_generation_fal"))
     return page(
         request,
         "admin/studio/fal.html",
         _("fal"),
-        [(_("fal"), "")],
+        [(_("Generations"), list_address("studio_generation")), (_("fal"), "")],
         traffic=traffic.read(),
         form=form,
         may_close=request.user.has_perm(CLOSE),

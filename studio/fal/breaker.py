@@ -38,6 +38,7 @@ PROBE_SECONDS: Final = 150
 # Failures that lie further apart than this are no row of failures.
 IN_A_ROW_SECONDS: Final = 600
 WHY_SECONDS: Final = 7 * 86_400
+CLOCKS_DIFFER: Final = timedelta(seconds=5)
 
 
 class _Storage(CircuitRedisStorage):
@@ -190,14 +191,15 @@ def _is_no_failure(error: BaseException) -> bool:
 
 
 def _seconds_left(circuit: CircuitBreaker) -> int:
-    """Until the next probe, in whole seconds from 1 on; 0 where it isn't open, or long enough."""
+    """Until the next probe, in whole seconds from 1 on; 0 where it isn't open, or has been for long enough."""
     if circuit.current_state != STATE_OPEN:
         return 0
-    opened_at = circuit._state_storage.opened_at  # noqa: SLF001
-    if opened_at is None:
+    opened_at, now = circuit._state_storage.opened_at, datetime.now(UTC)  # noqa: SLF001
+    # Opened by somebody whose clock was ahead: the moment says nothing, and waiting for it could take for ever.
+    if opened_at is None or opened_at > now + CLOCKS_DIFFER:
         return 0
-    left = opened_at + timedelta(seconds=circuit.reset_timeout) - datetime.now(UTC)
-    return max(0, min(ceil(left.total_seconds()), ceil(circuit.reset_timeout)))
+    left = opened_at + timedelta(seconds=circuit.reset_timeout) - now
+    return max(0, ceil(left.total_seconds()))
 
 
 def _why() -> str:
