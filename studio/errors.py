@@ -94,7 +94,7 @@ class FalUnavailable(StudioError):
 
     code = "fal_unavailable"
     message = _("fal.ai is out of reach just now, so the studio takes no new songs.")
-    hint = _("It looks again by itself within a minute or so; nothing was charged, and nothing you typed is lost.")
+    hint = _("It looks again by itself. Nothing was charged, and nothing you typed is lost.")
 
     def __init__(self, retry_after_seconds: int) -> None:
         self.retry_after_seconds = retry_after_seconds
