@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import redis
 from pytest_django import Settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from studio import redis_server
 from studio.fal import breaker
@@ -186,7 +188,7 @@ def test_whoever_gets_the_lock_just_after_a_failed_probe_sends_nothing(monkeypat
 
     def late(self: redis.lock.Lock, *_: object, **__: object) -> bool:
         breaker.note(failure())
-        return acquire(self, blocking=False)
+        return bool(acquire(self, blocking=False))
 
     monkeypatch.setattr(redis.lock.Lock, "acquire", late)
     assert breaker.admit() is None
@@ -257,8 +259,10 @@ def test_closing_it_by_hand_counts_from_nothing_again() -> None:
 def test_a_process_that_starts_later_finds_it_open() -> None:
     open_it()
     code = "import django; django.setup(); from studio.fal import breaker; print(breaker.reach().state)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
-                          env={**os.environ, "DJANGO_SETTINGS_MODULE": "neoapex.settings"})  # fmt: skip
+    environ = {**os.environ, "DJANGO_SETTINGS_MODULE": "neoapex.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout.strip() == "open"
 
 
@@ -277,7 +281,7 @@ def test_a_clock_that_was_ahead_does_not_keep_it_open() -> None:
 
 @pytest.fixture
 def redis_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere = redis.Redis(port=1, socket_connect_timeout=0.2, retry=None)
+    nowhere = redis.Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))
     monkeypatch.setattr(breaker, "connection", lambda: nowhere)
 
 

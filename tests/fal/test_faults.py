@@ -1,4 +1,4 @@
-"""Each fault of a submit, by what must hold: may it be sent again, whose side it is, what next, what a breaker counts."""
+"""Each fault of a submit, by what must hold: may it be sent again, whose side, what next, what a breaker counts."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -122,7 +122,7 @@ def test_no_message_claims_to_know_the_books() -> None:
     """What was charged is the ledger's to say, in one place on the card."""
     from studio.fal import answers  # noqa: PLC0415
 
-    kinds = [FalError, *FalError.__subclasses__(), *Refused.__subclasses__()]
+    kinds: list[type[FalError]] = [FalError, *FalError.__subclasses__(), *Refused.__subclasses__()]
     texts = [text for kind in kinds for text in (kind.default_message, kind.default_hint)]
     texts += [text for _, *reason in answers._REASONS.values() for text in reason]
     assert [text for text in texts if "charged" in text] == []

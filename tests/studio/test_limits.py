@@ -6,6 +6,8 @@ import pytest
 import redis
 from limits import parse
 from pytest_django import Settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from ledger.errors import InsufficientBudget
 from studio import generations, limits, redis_server
@@ -33,7 +35,7 @@ def empty_windows(settings: Settings) -> None:
 
 @pytest.fixture
 def redis_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere = redis.Redis(port=1, socket_connect_timeout=0.2, retry=None)
+    nowhere = redis.Redis(port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))
     monkeypatch.setattr(limits, "connection", lambda: nowhere)
     # Each look opens its windows anew instead of those that the process has.
     monkeypatch.setattr(limits, "_windows", limits._windows.__wrapped__)

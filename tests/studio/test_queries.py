@@ -1,7 +1,6 @@
 """What pages read: only one's own, all of it and once, in as many queries for fifty songs as for one."""
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
