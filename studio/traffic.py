@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from studio import admin_log
+from studio import admin_log, doorbell
 from studio.errors import WhyMissing
 from studio.fal import breaker
 from studio.fal.breaker import Reach
@@ -82,6 +82,7 @@ def close_breaker(*, author: User, reason: str) -> None:
         raise WhyMissing
     was = breaker.reach().state
     breaker.close()
+    doorbell.ring("studio.dispatch")
     admin_log.record_act(author, _("Circuit breaker to fal"), _("Closed, was %s. Reason: %s") % (was, why))
 
 

@@ -107,10 +107,10 @@ class Permit:
 
 def admit() -> Permit | None:
     """Leave to send one song now, or None. To be asked before a song is claimed, so that none is claimed in vain."""
-    circuit = _circuit()
-    if circuit.current_state == STATE_CLOSED:
+    storage = _storage()
+    if storage.state == STATE_CLOSED:
         return Permit()
-    if _seconds_left(circuit):
+    if _seconds_left(storage):
         return None
     probe = connection().lock(PROBE_KEY, timeout=PROBE_SECONDS, blocking=False, thread_local=False)
     try:
@@ -120,11 +120,11 @@ def admit() -> Permit | None:
         return Permit()
     permit = Permit(probe)
     # Whoever held it before may just have opened the breaker anew.
-    if _seconds_left(circuit):
+    if _seconds_left(storage):
         with permit:
             return None
-    if circuit.current_state == STATE_OPEN:
-        circuit.half_open()
+    if storage.state == STATE_OPEN:
+        _circuit().half_open()
     return permit
 
 
@@ -148,15 +148,16 @@ def watching() -> Iterator[None]:
 
 
 def reach() -> Reach:
-    circuit = _circuit()
-    state = circuit.current_state
-    opened_at = None if state == STATE_CLOSED else circuit._state_storage.opened_at  # noqa: SLF001
-    return Reach(state, opened_at, _seconds_left(circuit), "" if state == STATE_CLOSED else _why())
+    storage = _storage()
+    state = storage.state
+    if state == STATE_CLOSED:
+        return Reach(state, None, 0, "")
+    return Reach(state, storage.opened_at, _seconds_left(storage), _why())
 
 
 def seconds_out_of_reach() -> int:
     """For how long nothing will be sent, as far as is known now; 0 where songs are sent or one is tried."""
-    return _seconds_left(_circuit())
+    return _seconds_left(_storage())
 
 
 def close() -> None:
@@ -169,20 +170,23 @@ def _answer(error: FalError | None) -> None:
         raise error
 
 
-def _circuit(fail_max: int | None = None) -> CircuitBreaker:
-    """A fresh one for each look: one that is kept notices a change late, and wipes out what others have counted since.
+def _storage() -> _Storage:
+    return _Storage(STATE_CLOSED, connection(), namespace=NAMESPACE)
 
-    It only counts what has happened. Its `call` would keep a lock for as long as fal takes, count a worker's own end as
-    fal's failure, and in half-open let everybody through.
+
+def _circuit(fail_max: int | None = None) -> CircuitBreaker:
+    """A fresh one for each time: one that is kept notices a change late, and wipes out what others have counted since.
+
+    It only counts what has happened. Its `call` around a submit would keep a lock for as long as fal takes, count a
+    worker's own end as fal's failure, let everybody through in half-open, and on opening raise an error of its own in
+    place of fal's: a song that fal may have would look like one that was never sent.
     """
-    storage = _Storage(STATE_CLOSED, connection(), namespace=NAMESPACE)
     return CircuitBreaker(
         fail_max=fail_max or settings.NEOAPEX_BREAKER_FAILURES,
         reset_timeout=settings.NEOAPEX_BREAKER_SECONDS,
         exclude=[_is_no_failure],
         listeners=[_Notes()],
-        state_storage=storage,
-        throw_new_error_on_trip=False,
+        state_storage=_storage(),
     )
 
 
@@ -190,15 +194,15 @@ def _is_no_failure(error: BaseException) -> bool:
     return not (isinstance(error, FalError) and error.provider_failed)
 
 
-def _seconds_left(circuit: CircuitBreaker) -> int:
+def _seconds_left(storage: _Storage) -> int:
     """Until the next probe, in whole seconds from 1 on; 0 where it isn't open, or has been for long enough."""
-    if circuit.current_state != STATE_OPEN:
+    if storage.state != STATE_OPEN:
         return 0
-    opened_at, now = circuit._state_storage.opened_at, datetime.now(UTC)  # noqa: SLF001
+    opened_at, now = storage.opened_at, datetime.now(UTC)
     # Opened by somebody whose clock was ahead: the moment says nothing, and waiting for it could take for ever.
     if opened_at is None or opened_at > now + CLOCKS_DIFFER:
         return 0
-    left = opened_at + timedelta(seconds=circuit.reset_timeout) - now
+    left = opened_at + timedelta(seconds=settings.NEOAPEX_BREAKER_SECONDS) - now
     return max(0, ceil(left.total_seconds()))
 
 

@@ -17,6 +17,7 @@ from studio.fal.mock import MockFalClient
 from studio.models import User
 from studio.states import GenerationState as State
 from tests.admins import Somebody, boss, browser_of, plain_static_files, staff_with, superuser, text_of
+from tests.studio.fixtures import Rings
 from tests.studio.people import aged, asked_for, person, put, submitted
 
 __all__ = ["boss", "plain_static_files", "staff_with", "superuser"]
@@ -118,12 +119,13 @@ def test_half_open_it_says_what_comes_next(boss: Client) -> None:
 
 
 def test_closed_by_hand_with_a_reason_songs_are_sent_and_the_log_says_who_and_why(
-    boss: Client, superuser: User
+    boss: Client, superuser: User, rings: Rings
 ) -> None:
     breaker.note(locked())
     answer = boss.post(ADDRESS, {"reason": "Topped up"}, follow=True)
     assert "songs are sent again" in text_of(answer)
     assert breaker.reach().state == "closed"
+    assert ("studio.dispatch", {}) in rings
     [line] = LogEntry.objects.filter(user=superuser)
     assert (line.object_repr, line.change_message) == (
         "Circuit breaker to fal",
