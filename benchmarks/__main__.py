@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import ledger_growth, ledger_pairs, serving, song_ready, webhook_accept
+from benchmarks import dispatch_cost, ledger_growth, ledger_pairs, serving, song_ready, webhook_accept
 from benchmarks.ratios import Ratio
 from neoapex.embedded import ports
 from neoapex.embedded.postgres import PostgresServer
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[], list[Ratio]]] = {
     "webhook_accept": webhook_accept.run,
     "song_ready": song_ready.run,
     "serving": serving.run,
+    "dispatch_cost": dispatch_cost.run,
 }
 
 

@@ -16,8 +16,10 @@ from ledger import months
 from ledger.errors import InvalidMonth
 from ledger.known_months import month_names
 from studio import charts, dashboard, downloads
+from studio.fal import breaker
 
 SEE_MONEY = "ledger.view_budget"
+SEE_SONGS = "studio.view_generation"
 EXPORT_HEADER = ("month", "email", "granted", "held", "spent", "available")
 
 
@@ -32,7 +34,9 @@ class StudioAdminSite(admin.AdminSite):
         return context
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        shown = _dashboard(request) if request.user.has_perm(SEE_MONEY) else {}
+        shown: dict[str, Any] = _dashboard(request) if request.user.has_perm(SEE_MONEY) else {}
+        if request.user.has_perm(SEE_SONGS):
+            shown["reach"] = breaker.reach()
         return super().index(request, shown | (extra_context or {}))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:

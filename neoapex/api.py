@@ -72,6 +72,11 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.TrackNotReady: 409,
     studio.StaleTransition: 409,
     studio.TooManyWaiting: 429,
+    studio.RateReached: 429,
+    studio.UserRateReached: 429,
+    studio.OrganisationRateReached: 429,
+    studio.AddressRateReached: 429,
+    studio.FalUnavailable: 503,
     studio.AccountClosed: 403,
     studio.LastAdmin: 409,
     studio.WhyMissing: 422,
@@ -115,7 +120,7 @@ def domain_error(request: HttpRequest, error: Any) -> HttpResponse:
             {"field": p.field, "code": p.code, "message": str(p.message), "hint": str(p.hint)} for p in error.problems
         ]
     status = status_of(error)
-    if status >= 500:
+    if status >= 500 and not isinstance(error, studio.FalUnavailable):
         logger.error("domain error", exc_info=error)
     retry_after = getattr(error, "retry_after_seconds", RETRY_AFTER_SECONDS.get(status))
     hint = str(error.hint) or _("See /api/docs for what is taken here.")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
 from environ.fileaware_mapping import FileAwareMapping
+from limits import RateLimitItem, parse
 
 from neoapex.embedded.home import Home
 
@@ -97,6 +98,21 @@ def one_of(name: str, default: str, choices: tuple[str, ...]) -> str:
 
 def switch(name: str, *, default: bool) -> bool:
     return one_of(name, "on" if default else "off", ("on", "off")) == "on"
+
+
+def rate(name: str, default: str) -> RateLimitItem | None:
+    """So many in so long, like 30/minute; None where it is off."""
+    raw = text(name, default)
+    if raw == "off":
+        return None
+    try:
+        # The parser would take the first of several and leave the others out.
+        value = parse(raw) if not set(raw) & set(",;|") else None
+    except ValueError:
+        value = None
+    if value is None or value.amount < 1 or value.multiples < 1:
+        raise ImproperlyConfigured(f"{name} must be off or a rate like 30/minute, not {raw!r}.")
+    return value
 
 
 def names(name: str, default: str) -> list[str]:

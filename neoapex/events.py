@@ -19,9 +19,10 @@ from django_guid import get_guid, set_guid
 from django_guid.utils import generate_guid
 from redis.exceptions import RedisError
 
-from neoapex import problems
+from neoapex import problems, strangers
 from neoapex.sessions import SessionStore
 from studio import live, tokens
+from studio.errors import AddressRateReached
 
 logger = logging.getLogger(__name__)
 
@@ -252,10 +253,18 @@ async def _admit(scope: MutableMapping[str, Any]) -> tuple[int, int | None]:
         body = problems.problem("not_ready", "The database is out of reach.", "Come again.", retry_after=5)
         raise Refused(503, body) from None
     if person_id is None:
+        await sync_to_async(_count_stranger, thread_sensitive=False)(request)
         body = problems.problem("unauthenticated", "Who are you?", "Log in, or send a personal token.")
         raise Refused(401, body, **{"WWW-Authenticate": "Bearer"})
     last = request.headers.get("Last-Event-ID", "")
     return person_id, int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
+
+
+def _count_stranger(request: HttpRequest) -> None:
+    try:
+        strangers.count(request)
+    except AddressRateReached as error:
+        raise Refused(429, strangers.problem_of(error)) from None
 
 
 def _listener(request: HttpRequest) -> int | None:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
 from neoapex import problems
-from studio import live
+from studio import redis_server
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def _database() -> None:
 
 
 def _redis() -> None:
-    live.connection().ping()
+    redis_server.connection().ping()
 
 
 def _storage() -> None:

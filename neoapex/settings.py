@@ -58,6 +58,12 @@ NEOAPEX_QUEUE_TIMEOUT = read.whole_number("NEOAPEX_QUEUE_TIMEOUT", 3600, at_leas
 NEOAPEX_FAL_SLOTS = read.whole_number("NEOAPEX_FAL_SLOTS", 2, at_least=1)
 NEOAPEX_USER_SLOTS = read.whole_number("NEOAPEX_USER_SLOTS", 2, at_least=1)
 NEOAPEX_USER_WAITING = read.whole_number("NEOAPEX_USER_WAITING", 20, at_least=1)
+NEOAPEX_USER_RATE = read.rate("NEOAPEX_USER_RATE", "30/minute")
+NEOAPEX_ORG_RATE = read.rate("NEOAPEX_ORG_RATE", "off")
+# On a laptop everybody has the same address.
+NEOAPEX_ADDRESS_RATE = read.rate("NEOAPEX_ADDRESS_RATE", "off" if EMBEDDED else "120/minute")
+NEOAPEX_BREAKER_FAILURES = read.whole_number("NEOAPEX_BREAKER_FAILURES", 3, at_least=1)
+NEOAPEX_BREAKER_SECONDS = read.whole_number("NEOAPEX_BREAKER_SECONDS", 60, at_least=1)
 
 # --- Money and media -------------------------------------------------------------------------------------------------
 
@@ -176,6 +182,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "neoapex.strangers.StrangersRate",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

@@ -105,6 +105,7 @@ def make_quote(request: HttpRequest) -> QuoteOut:
         409: ErrorOut,
         422: ErrorOut,
         429: ErrorOut,
+        503: ErrorOut,
     },
     tags=["songs"],
     openapi_extra=TAKES_A_SONG,

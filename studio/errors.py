@@ -59,6 +59,48 @@ class TooManyWaiting(StudioError):
     retry_after_seconds = 30
 
 
+class RateReached(StudioError):
+    """Asked too often; there is room again after `retry_after_seconds`."""
+
+    code = "rate_reached"
+    message = _("That is faster than the studio takes it.")
+    hint = _("Wait a moment; then it goes on.")
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__()
+
+
+class UserRateReached(RateReached):
+    code = "user_rate_reached"
+    message = _("You are asking for songs faster than one person may.")
+    hint = _("Wait a moment, then ask again. Nothing was charged.")
+
+
+class OrganisationRateReached(RateReached):
+    code = "organisation_rate_reached"
+    message = _("Everybody together is asking for songs faster than the studio may.")
+    hint = _("Wait a moment, then ask again. Nothing was charged.")
+
+
+class AddressRateReached(RateReached):
+    code = "address_rate_reached"
+    message = _("There were too many calls from your address by somebody who isn't logged in.")
+    hint = _("Wait a moment, then try again. Whoever is logged in is not held up.")
+
+
+class FalUnavailable(StudioError):
+    """fal fails just now, so the circuit breaker is open: nothing is sent, and nothing new is taken in."""
+
+    code = "fal_unavailable"
+    message = _("fal.ai is out of reach just now, so the studio takes no new songs.")
+    hint = _("It looks again by itself. Nothing was charged, and nothing you typed is lost.")
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__()
+
+
 class IdempotencyConflict(StudioError):
     code = "idempotency_conflict"
     message = _("This Idempotency-Key was used for another request.")

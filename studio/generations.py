@@ -21,19 +21,22 @@ from ledger import organisation, quotas
 from ledger import queries as balances
 from ledger.errors import BudgetFrozen, InsufficientBudget, LedgerError, OrganisationCapReached
 from ledger.queries import Balance
-from studio import doorbell, endpoints, pricing, settling, transitions
+from studio import doorbell, endpoints, limits, pricing, settling, transitions, turns
 from studio.endpoints import Endpoint
 from studio.errors import (
     AccountClosed,
     AlreadyFinal,
+    FalUnavailable,
     IdempotencyConflict,
     InvalidIdempotencyKey,
     InvalidInput,
     NotFound,
     Problem,
+    RateReached,
     StudioError,
     TooManyWaiting,
 )
+from studio.fal import breaker
 from studio.fal.schemas import explain
 from studio.models import Generation, IdempotencyKey, User
 from studio.states import GenerationState as State
@@ -47,12 +50,15 @@ SEEDS = 2**63
 class Quote:
     """What a generation would cost, what is there, and every reason why it can't start.
 
-    `cost_micros` is None where the input doesn't tell the number of songs."""
+    `cost_micros` is None where the input doesn't tell the number of songs; `retry_after_seconds` is when to ask again
+    where a reason goes by itself.
+    """
 
     cost_micros: int | None
     available_micros: int
     after_micros: int | None
     reasons: list[Problem]
+    retry_after_seconds: int | None = None
 
 
 def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote:
@@ -71,13 +77,25 @@ def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote
         cost = _price_of_unusable(endpoint, inputs)
         return Quote(cost, available, None if cost is None else available - cost, problems)
     cost = pricing.price_micros(chosen.key, recipe.num_songs)
-    refusals: list[StudioError | LedgerError] = []
-    if _is_full(person):
-        refusals.append(TooManyWaiting())
+    passing = _what_passes(person)
+    refusals: list[StudioError | LedgerError] = list(passing)
     if refusal := _refusal_of_money(person, balance, cost):
         refusals.append(refusal)
     reasons = [Problem(error.code, str(error.message), str(error.hint)) for error in refusals]
-    return Quote(cost, available, available - cost, reasons)
+    again = max((error.retry_after_seconds for error in passing), default=None)
+    return Quote(cost, available, available - cost, reasons, again)
+
+
+def _what_passes(person: User) -> list[RateReached | FalUnavailable | TooManyWaiting]:
+    """What stands in the way for a while, whatever is asked for."""
+    passing: list[RateReached | FalUnavailable | TooManyWaiting] = []
+    if refusal := limits.refusal_of_start(person):
+        passing.append(refusal)
+    if seconds := breaker.seconds_out_of_reach():
+        passing.append(FalUnavailable(seconds))
+    if _is_full(person):
+        passing.append(TooManyWaiting())
+    return passing
 
 
 def _refusal_of_money(person: User, balance: Balance, cost_micros: int) -> LedgerError | None:
@@ -100,8 +118,10 @@ def start(
 ) -> Generation:
     """Set the money aside and put the song in line.
 
+    :raises RateReached: the person, or everybody together, asks too often. A repeat counts as well.
     :raises InvalidInput: with every problem found.
     :raises AccountClosed: the person was deactivated meanwhile.
+    :raises FalUnavailable: fal fails just now, so nothing would be sent.
     :raises TooManyWaiting: more than `NEOAPEX_USER_WAITING` are in line.
     :raises LedgerError: the budget has not enough, or is frozen. In every case nothing is written and nothing held.
     """
@@ -115,10 +135,13 @@ def start_once(
 
     :raises IdempotencyConflict: the key came with another request.
     """
+    limits.count_start(person)
     if idempotency_key is not None and not IDEMPOTENCY_KEY.fullmatch(idempotency_key):
         raise InvalidIdempotencyKey
     chosen = endpoints.get_direct(endpoint)
     recipe = _validated(chosen, inputs)
+    # Before the row is locked: Redis may be slow to say that it is away.
+    out_of_reach = breaker.seconds_out_of_reach()
     with transaction.atomic():
         # One start at a time for each person, so that counting and repeating can't race.
         alone = User.objects.select_for_update(no_key=True).only("is_active").get(pk=person.pk)
@@ -129,6 +152,8 @@ def start_once(
                 return earlier, False
         if not alone.is_active:
             raise AccountClosed
+        if out_of_reach:
+            raise FalUnavailable(out_of_reach)
         if _is_full(person):
             raise TooManyWaiting
         generation = _put_in_line(person, chosen, recipe)
@@ -150,6 +175,7 @@ def _put_in_line(person: User, endpoint: Endpoint, recipe: Any) -> Generation:
         seed=recipe.seed,
         num_songs=recipe.num_songs,
         cost_micros=pricing.price_micros(endpoint.key, recipe.num_songs, now),
+        turn=turns.next_turn(person),
     )
     ledger.hold(
         person=person,

@@ -2,25 +2,17 @@
 
 import json
 import logging
-from functools import cache
 
 import redis
-from django.conf import settings
 from django.db import transaction
 
 from studio.models import Event
+from studio.redis_server import connection
 
 logger = logging.getLogger("studio.events")
 
 WATCH_SECONDS = 40
 REPLAY_LIMIT = 200
-
-
-@cache
-def connection() -> "redis.Redis":
-    return redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30
-    )
 
 
 def _prefix() -> str:

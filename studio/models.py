@@ -97,11 +97,15 @@ class Generation(models.Model):
     reason_code = models.CharField(max_length=60, blank=True, default="")
     reason_message = models.TextField(blank=True, default="")
     reason_whose = models.CharField(max_length=4, choices=Whose.choices, blank=True, default="")
+    # What to do next, where there is something.
+    reason_hint = models.TextField(blank=True, default="", db_default="")
     # What fal said, word for word, for the fold under a failed card.
     raw_error = models.TextField(blank=True, default="")
 
     attempts = models.PositiveSmallIntegerField(default=0)
     run_at = models.DateTimeField(db_default=Now())
+    # Its place among everybody's songs in line, given when it gets there.
+    turn = models.BigIntegerField(default=0, db_default=0)
     # fal's own view, shown while we wait; it decides nothing.
     queue_position = models.PositiveIntegerField(null=True)
     look_at = models.DateTimeField(null=True)
@@ -120,9 +124,16 @@ class Generation(models.Model):
     objects: ClassVar[GenerationQuerySet] = GenerationQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
+        permissions = [("close_breaker", "Can close the circuit breaker to fal")]
         indexes = [
             models.Index(fields=["person", "-created_at", "-id"], name="generation_feed"),
             models.Index(fields=["run_at"], condition=Q(state="QUEUED"), name="generation_waiting"),
+            models.Index(fields=["turn", "created_at", "id"], condition=Q(state="QUEUED"), name="generation_turn"),
+            models.Index(fields=["person", "turn"], condition=Q(state="QUEUED"), name="generation_own_turn"),
+            models.Index(fields=["-turn"], condition=Q(submit_started_at__isnull=False), name="generation_turn_sent"),
+            models.Index(
+                fields=["-submit_started_at"], condition=Q(submit_started_at__isnull=False), name="generation_sent"
+            ),
             models.Index(fields=["created_at"], condition=Q(state="INGESTING"), name="generation_ingesting"),
             models.Index(fields=["-finished_at"], condition=Q(state="READY"), name="generation_latest_ready"),
             models.Index(fields=["person"], condition=Q(state__in=["SUBMITTED", "RUNNING"]), name="generation_in_slot"),

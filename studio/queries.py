@@ -9,10 +9,10 @@ from uuid import UUID
 
 from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
-from studio import pricing
+from studio import pricing, sentences
 from studio.errors import NotFound
+from studio.fal import breaker
 from studio.models import Event, Generation, Track, User
 from studio.states import GenerationState as State
 
@@ -39,6 +39,7 @@ class Card:
     tracks: list[Track]
     position: int | None
     usual_seconds: tuple[int, int] | None
+    fal_is_out_of_reach: bool = False
 
     @property
     def phase(self) -> Phase:
@@ -50,7 +51,27 @@ class Card:
 
     @property
     def sentence(self) -> str:
-        return _sentence(self.generation, self.position)
+        return sentences.sentence(self._place)
+
+    @property
+    def remark(self) -> str:
+        return sentences.remark(self.generation) if self.generation.state == State.READY else ""
+
+    @property
+    def stale_seconds(self) -> int | None:
+        """When a page has to ask again, because the sentence is another one by then."""
+        return sentences.stale_seconds(self._place)
+
+    @property
+    def _place(self) -> sentences.Place:
+        return sentences.Place(
+            generation=self.generation,
+            now=timezone.now(),
+            position=self.position,
+            usual_seconds=self.usual_seconds,
+            fal_is_out_of_reach=self.fal_is_out_of_reach,
+            saving_is_in_trouble=any(track.alarm for track in self.tracks),
+        )
 
     @property
     def elapsed_since(self) -> datetime | None:
@@ -124,7 +145,8 @@ def _with_tracks(rows: QuerySet[Generation]) -> QuerySet[Generation]:
 def _cards(generations: Sequence[Generation]) -> list[Card]:
     positions = _positions(generations)
     usual = usual_seconds() if any(generation.finished_at is None for generation in generations) else None
-    return [Card(row, list(row.tracks.all()), positions.get(row.pk), usual) for row in generations]
+    is_out_of_reach = bool(positions) and breaker.seconds_out_of_reach() > 0
+    return [Card(row, list(row.tracks.all()), positions.get(row.pk), usual, is_out_of_reach) for row in generations]
 
 
 def _positions(generations: Sequence[Generation]) -> dict[UUID, int]:
@@ -132,7 +154,9 @@ def _positions(generations: Sequence[Generation]) -> dict[UUID, int]:
     waiting = [generation for generation in generations if generation.state == State.QUEUED]
     if not waiting:
         return {}
-    line = Generation.objects.filter(person_id=waiting[0].person_id, state=State.QUEUED).order_by("created_at", "pk")
+    line = Generation.objects.filter(person_id=waiting[0].person_id, state=State.QUEUED).order_by(
+        "turn", "created_at", "pk"
+    )
     return {pk: place for place, pk in enumerate(line.values_list("pk", flat=True), start=1)}
 
 
@@ -145,35 +169,6 @@ def usual_seconds() -> tuple[int, int] | None:
         return None
     low, _middle, high = quantiles(took, n=4)
     return max(1, round(low)), max(1, round(high))
-
-
-def _sentence(generation: Generation, position: int | None) -> str:
-    """One true sentence about where a generation is."""
-    if generation.cancel_requested_at is not None and generation.finished_at is None:
-        return _("We asked fal to stop it. If it is done already, you get the song and pay for it.")
-    match generation.state:
-        case State.QUEUED if generation.run_at > timezone.now() and generation.attempts:
-            return _("fal was busy; it is sent again in a moment.")
-        case State.QUEUED:
-            return (
-                _("Waiting for a free place at fal.")
-                if position in (None, 1)
-                else _("Number %d in your line.") % position
-            )
-        case State.SUBMITTED if generation.started_at is None:
-            return _("Sending it to fal.")
-        case State.SUBMITTED if generation.queue_position:
-            return _("fal has it; %d are before it.") % generation.queue_position
-        case State.SUBMITTED:
-            return _("fal has it and will start it soon.")
-        case State.RUNNING:
-            return _("Sonauto is making the song.")
-        case State.INGESTING:
-            return _("The song is done; we are saving it.")
-        case State.READY:
-            return _("Ready.")
-        case _:
-            return generation.reason_message or _("It ended without a song.")
 
 
 def _read_cursor(cursor: str | None) -> tuple[datetime | None, UUID | None]:

@@ -110,6 +110,7 @@ def _settle_success(generation: Generation, payload: Mapping[str, Any]) -> None:
         reason_code="",
         reason_message="",
         reason_whose="",
+        reason_hint="",
         raw_error="",
         written_tags=[storable(tag) for tag in output.tags] if output.tags is not None else None,
         written_lyrics=storable(output.lyrics) if output.lyrics is not None else None,
@@ -183,7 +184,9 @@ def conclude(generation_id: UUID) -> None:
             )
 
 
-def _end(generation: Generation, to: State, code: str, message: str, whose: str, *, raw: str = "") -> None:
+def _end(
+    generation: Generation, to: State, code: str, message: str, whose: str, *, hint: str = "", raw: str = ""
+) -> None:
     """End without a song: the money goes back."""
     with transaction.atomic():
         transitions.advance(
@@ -192,6 +195,7 @@ def _end(generation: Generation, to: State, code: str, message: str, whose: str,
             reason_code=code,
             reason_message=storable(message),
             reason_whose=whose,
+            reason_hint=storable(hint),
             raw_error=storable(raw[:4000]),
         )
         ledger.release(reference=generation.hold_reference)
@@ -200,7 +204,7 @@ def _end(generation: Generation, to: State, code: str, message: str, whose: str,
 
 def fail(generation: Generation, error: FalError) -> None:
     """End a generation that fal will not make. :raises StaleTransition: somebody moved it first."""
-    _end(generation, State.FAILED, error.code, str(error.message), error.whose, raw=error.raw)
+    _end(generation, State.FAILED, error.code, str(error.message), error.whose, hint=str(error.hint), raw=error.raw)
 
 
 def withdraw(generation: Generation) -> None:

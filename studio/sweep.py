@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from studio import doorbell, endpoints, generations, live, settling, tracks, transitions
 from studio.errors import StaleTransition
+from studio.fal import breaker
 from studio.fal.client import from_settings
 from studio.fal.errors import FalError, GenerationFailed, NotFinished, NotFound, Unreachable
 from studio.fal.interface import CancelAnswer, Status
@@ -34,7 +35,7 @@ AT_FAL = (State.SUBMITTED, State.RUNNING, State.LOST)
 
 class QueueTimeout(FalError):
     code = "queue_timeout"
-    default_message = "fal could not take the song in time. Nothing was charged."
+    default_message = "fal could not take the song in time."
     default_hint = "Try again in a while."
 
 
@@ -112,7 +113,8 @@ def _show(generation: Generation, status: Status) -> None:
 def settle_from_fal(generation: Generation, request_id: str) -> bool:
     """Fetch fal's own record with our key and settle by it. Returns whether there was an outcome."""
     try:
-        result = from_settings().result(endpoints.get(generation.endpoint).fal_id, request_id)
+        with breaker.watching():
+            result = from_settings().result(endpoints.get(generation.endpoint).fal_id, request_id)
     except GenerationFailed as error:
         settling.settle(generation.pk, error, request_id=request_id)
     except (NotFinished, NotFound, Unreachable) as error:
@@ -153,7 +155,8 @@ def cancel_at_fal(generation_id: UUID) -> None:
 
 
 def _status(generation: Generation) -> Status:
-    return from_settings().status(endpoints.get(generation.endpoint).fal_id, str(generation.request_id), logs=True)
+    with breaker.watching():
+        return from_settings().status(endpoints.get(generation.endpoint).fal_id, str(generation.request_id), logs=True)
 
 
 # --- Sweep -----------------------------------------------------------------------------------------------------------

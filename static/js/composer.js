@@ -130,11 +130,17 @@ document.addEventListener("htmx:afterRequest", (event) => {
     document.querySelector("#feed .card")?.scrollIntoView({ block: "nearest" });
   } else if (status === 0) {
     complain(form().dataset.unreachable);
-  } else if (status >= 400 && status < 500 && event.detail.xhr.getResponseHeader("HX-Reswap")) {
+  } else if (status >= 400 && event.detail.xhr.getResponseHeader("HX-Reswap")) {
     announce(reasons());
-  } else if (status >= 500 || !event.detail.xhr.getResponseHeader("HX-Reswap")) {
+  } else {
     complain(form().dataset.broken);
   }
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  // fal is out of reach: our own answer to that has a place for itself, a proxy's page has none.
+  if (event.detail.xhr.status !== 503 || !event.detail.xhr.getResponseHeader("HX-Reswap")) return;
+  event.detail.shouldSwap = true;
+  event.detail.isError = false;
 });
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.target.closest?.("#price")) gate();

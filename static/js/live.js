@@ -64,8 +64,17 @@ function swap(card, html) {
   htmx.swap(card, html, { swapStyle: "outerHTML" });
   const fresh = document.getElementById(id);
   for (const details of open) document.getElementById(details)?.setAttribute("open", "");
-  if (fresh && fresh.dataset.phase !== phase) moved(fresh);
+  if (!fresh || fresh.dataset.phase === phase) return;
+  moved(fresh);
+  // Whoever waits behind it has moved up.
+  if (phase === "waiting") document.querySelectorAll("[data-phase=waiting]").forEach((other) => refresh(other.dataset.card));
 }
+
+// What a card says of the present may be over though nothing happens: it says itself for how long it is true.
+htmx.onLoad((content) => {
+  const cards = content.matches?.("[data-stale]") ? [content] : content.querySelectorAll?.("[data-stale]") ?? [];
+  for (const card of cards) setTimeout(() => card.isConnected && refresh(card.dataset.card), card.dataset.stale * 1000);
+});
 
 const refreshUnfinished = () => document.querySelectorAll("[data-unfinished]").forEach((card) => refresh(card.dataset.card));
 

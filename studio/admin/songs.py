@@ -7,7 +7,8 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import path, reverse
+from django.urls.resolvers import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -16,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from ledger.admin import WindowAdmin, references
 from ledger.admin.windows import dollars, link_to, list_address
 from studio import endpoints
+from studio.admin.traffic import fal_page
 from studio.models import AccessToken, Event, Generation, Track, generation_id_of
 
 
@@ -103,6 +105,10 @@ class GenerationAdmin(WindowAdmin):
         """The same as always, with whose it is and what it cost on top."""
         names = [name for name in super().get_fields(request, obj) if name not in self.readonly_fields]
         return [*self.readonly_fields, *names]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(fal_page)
+        return [path("fal/", view, name="studio_generation_fal"), *super().get_urls()]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         return lookup == "reason_code" or super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]

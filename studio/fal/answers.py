@@ -108,7 +108,7 @@ _REFUSALS: Final = {400, 401, 402, 403, 404, 410, 422}
 def _refusal(said: Said, body: object) -> Refused:
     match said.status_code:
         case 401:
-            return KeyRefused(said=said)
+            return KeyRefused(said=said, provider_failed=True)
         case 402:
             return AccountLocked(said=said, provider_failed=True)
         case 403 if re.search(r"locked|balance", said.raw, re.IGNORECASE):
@@ -130,9 +130,9 @@ def _input_refused(said: Said, body: object) -> InputRefused:
 
 def unreachable(answer: Answer) -> Unreachable:
     said = answer.said()
-    locked = answer.status_code in {402, 403}
-    message = "fal.ai does not let the studio look at its requests." if answer.status_code == 401 or locked else ""
-    return Unreachable(message, said=said, provider_failed=answer.status_code >= 500 or locked)
+    shut_out = answer.status_code in {401, 402, 403}
+    message = "fal.ai does not let the studio look at its requests." if shut_out else ""
+    return Unreachable(message, said=said, provider_failed=answer.status_code >= 500 or shut_out)
 
 
 def outcome_error(payload: object, error: str | None) -> GenerationFailed:
@@ -213,13 +213,13 @@ def _raw(body: object) -> str:
 
 
 # fal's error types: whose it is, the message and the hint. Types that are not here are explained by their status code.
-_TOOK_TOO_LONG: Final = ("fal", "Sonauto took too long for this song.", "Try again. Nothing was charged.")
-_PROVIDER: Final = ("fal", "Sonauto had a problem of its own.", "Try again in a moment. Nothing was charged.")
-_RUNNER: Final = ("fal", "fal.ai's machines had a problem.", "Try again in a moment. Nothing was charged.")
+_TOOK_TOO_LONG: Final = ("fal", "Sonauto took too long for this song.", "Try again.")
+_PROVIDER: Final = ("fal", "Sonauto had a problem of its own.", "Try again in a moment.")
+_RUNNER: Final = ("fal", "fal.ai's machines had a problem.", "Try again in a moment.")
 _SOURCE: Final = "The source audio "
 
 _REASONS: Final[Mapping[str | None, tuple[WhoseFault, str, str]]] = {
-    "client_cancelled": ("you", "The song was cancelled.", "Nothing was charged."),
+    "client_cancelled": ("you", "The song was cancelled.", "You can ask for it again whenever you like."),
     "content_policy_violation": (
         "you",
         "The content rules at fal.ai refused these words.",

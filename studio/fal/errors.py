@@ -96,14 +96,14 @@ class KeyRefused(Refused):
 class AccountLocked(Refused):
     code = "fal_account_locked"
     default_message = "The studio's account at fal.ai is locked, most likely because its balance is used up."
-    default_hint = "The studio's admin has to top it up at fal.ai. Nothing was charged."
+    default_hint = "The studio's admin has to top it up at fal.ai."
 
 
 class EndpointRetired(Refused):
     code = "fal_endpoint_retired"
     whose: WhoseFault = "fal"
     default_message = "fal.ai does not offer this model any more."
-    default_hint = "Tell the studio's admin. Nothing was charged."
+    default_hint = "Tell the studio's admin."
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class InputRefused(Refused):
     code = "fal_input_refused"
     whose: WhoseFault = "you"
     default_message = "Sonauto does not accept this input."
-    default_hint = "Change it and try again. Nothing was charged."
+    default_hint = "Change it and try again."
 
     problems: tuple[FieldProblem, ...] = ()
 
@@ -166,7 +166,7 @@ class GenerationFailed(FalError):
 
     code = "generation_failed"
     default_message = "Sonauto could not make this song."
-    default_hint = "Try again, or change the input a little. Nothing was charged."
+    default_hint = "Try again, or change the input a little."
 
     problems: tuple[FieldProblem, ...] = ()
     cancelled: bool = False

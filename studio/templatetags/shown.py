@@ -64,6 +64,14 @@ def clock(milliseconds: int) -> str:
 
 
 @register.filter
+def long_clock(seconds: int) -> str:
+    """Seconds as 1:35, or as 2:05:10 from an hour on."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+@register.filter
 def seconds_since(moment: datetime) -> int:
     return max(0, int((timezone.now() - moment).total_seconds()))
 
@@ -89,6 +97,11 @@ def letter(variation: int) -> str:
 def percent_of(part: int, whole: int) -> int:
     """For a meter, which is full where there is nothing to use."""
     return min(100, whole_percent(part, whole)) if whole > 0 else 100
+
+
+@register.filter
+def at_most(number: int, most: int) -> int:
+    return min(number, most)
 
 
 @register.filter

@@ -2,8 +2,19 @@
 
 from typing import Final
 
+from django.http import HttpResponse
+
 from ledger.errors import BudgetFrozen, InsufficientBudget, LedgerError, OrganisationCapReached
-from studio.errors import AccountClosed, IdempotencyConflict, InvalidInput, Problem, StudioError, TooManyWaiting
+from studio.errors import (
+    AccountClosed,
+    FalUnavailable,
+    IdempotencyConflict,
+    InvalidInput,
+    Problem,
+    RateReached,
+    StudioError,
+    TooManyWaiting,
+)
 
 STATUSES: Final[dict[type[Exception], int]] = {
     InvalidInput: 422,
@@ -13,11 +24,21 @@ STATUSES: Final[dict[type[Exception], int]] = {
     BudgetFrozen: 403,
     IdempotencyConflict: 409,
     TooManyWaiting: 429,
+    RateReached: 429,
+    FalUnavailable: 503,
 }
 
 
 def status_of(error: StudioError | LedgerError) -> int:
     return next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 400)
+
+
+def say_when(response: HttpResponse, error: StudioError | LedgerError) -> HttpResponse:
+    """Tell programs too when to come again, where that is known."""
+    seconds = getattr(error, "retry_after_seconds", None)
+    if seconds is not None:
+        response["Retry-After"] = str(seconds)
+    return response
 
 
 def problems_of(error: StudioError | LedgerError) -> list[Problem]:

@@ -17,7 +17,7 @@ from studio.models import Generation
 from studio.queries import Card
 from studio.views.composer import ENDPOINT, composer, new_key, price
 from studio.views.people import PersonRequest, for_people
-from studio.views.refusals import problems_of, status_of
+from studio.views.refusals import problems_of, say_when, status_of
 
 FINAL_PHASES = frozenset({"ready", "failed", "cancelled"})
 
@@ -45,8 +45,8 @@ def _refused(request: PersonRequest, form: ComposerForm, error: StudioError | Le
     key = None if isinstance(error, IdempotencyConflict) else form.key
     shown = {"filled": True, "feed": queries.feed(request.user), **composer(form, request.user, key)}
     if not request.htmx:
-        return render(request, "studio/page.html", shown, status=status_of(error))
-    response = render(request, "studio/composer.html", shown, status=status_of(error))
+        return say_when(render(request, "studio/page.html", shown, status=status_of(error)), error)
+    response = say_when(render(request, "studio/composer.html", shown, status=status_of(error)), error)
     return reswap(retarget(response, "#composer"), "outerHTML")
 
 
@@ -107,9 +107,10 @@ def _card(request: PersonRequest, shown: Card, error: StudioError | LedgerError 
     context = {"card": shown, "page": "page" in request.GET, "refusal": error, "key": new_key()}
     if not request.htmx and error is not None:
         context |= {"page": True, "timeline": queries.timeline(shown.generation)}
-        return render(request, "studio/song.html", context, status=status_of(error))
+        return say_when(render(request, "studio/song.html", context, status=status_of(error)), error)
     response = render(request, "studio/card_update.html", context, status=status_of(error) if error else 200)
     if error is not None:
+        say_when(response, error)
         reswap(retarget(response, f"#generation-{shown.generation.pk}"), "outerHTML")
     if shown.phase in FINAL_PHASES:
         # Money may have come back: the price line at the button asks again.

@@ -58,6 +58,7 @@ def addresses(scene: dict[str, int]) -> dict[str, str]:
         "budget": f"/admin/ledger/budget/{scene['budget']}/change/",
         "people": "/admin/studio/user/",
         "audits": "/admin/ledger/auditrun/",
+        "fal": "/admin/studio/generation/fal/",
     }
 
 
@@ -65,7 +66,7 @@ LISTS = ("quotas", "entries", "people", "audits")
 HIDDEN_PIXELS = "(({scrollWidth, clientWidth}) => scrollWidth - clientWidth)(document.querySelector('.results'))"
 
 # Of the lists that Django draws, its own markup is its own matter.
-OURS = ("dashboard", "adjust", "import", "cap", "house")
+OURS = ("dashboard", "adjust", "import", "cap", "house", "fal")
 
 
 def steps(page: Page, scene: dict[str, int]) -> Iterator[str]:

@@ -138,6 +138,7 @@ def test_each_refusal_has_its_meaning_and_costs_one_post(
 @pytest.mark.parametrize(
     ("status", "headers", "body", "failed"),
     [
+        (401, {}, {"detail": "x"}, True),
         (403, {}, {"detail": "User is locked."}, True),
         (402, {}, {"detail": "x"}, True),
         (503, {}, b"", True),

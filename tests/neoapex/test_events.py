@@ -9,7 +9,7 @@ import redis
 from django.db import connection, transaction
 
 from neoapex import events
-from studio import live, tokens
+from studio import live, redis_server, tokens
 from studio.models import Generation, User
 from tests import factories
 from tests.neoapex.streams import Listener, assert_refused, happens, in_thread, listening, run
@@ -208,7 +208,7 @@ def test_a_stream_ends_after_its_time_so_that_who_may_not_listen_is_out(
 def test_bye_ends_every_stream_and_opens_no_other(adas: dict[str, str]) -> None:
     async def scenario() -> None:
         async with listening(headers=adas) as first, listening(headers=adas) as second:
-            await in_thread(live.connection().publish)(live.bye_channel(), "bye")
+            await in_thread(redis_server.connection().publish)(live.bye_channel(), "bye")
             await first.until_ended()
             await second.until_ended()
             assert first.told == [{"event": "bye", "data": "{}"}]
@@ -245,7 +245,7 @@ def test_nonsense_on_the_channel_ends_streams_and_not_the_feeder(
 ) -> None:
     async def scenario() -> None:
         async with listening(headers=adas) as listener:
-            await in_thread(live.connection().publish)(live.channel_pattern().replace("*", "nobody"), "x")
+            await in_thread(redis_server.connection().publish)(live.channel_pattern().replace("*", "nobody"), "x")
             await listener.until_ended()
         async with listening(headers=adas) as again:
             later = await in_thread(happens)(song)

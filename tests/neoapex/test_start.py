@@ -83,6 +83,11 @@ def test_production_does_not_start_without(name: str) -> None:
         ("FAL_KEY_FILE", "/nonexistent/hidden-key"),
         ("NEOAPEX_MONTHLY_BUDGET", "ten"),
         ("NEOAPEX_FAL_SLOTS", "0"),
+        ("NEOAPEX_USER_RATE", "fast"),
+        ("NEOAPEX_ORG_RATE", "30/minute;5/second"),
+        ("NEOAPEX_ADDRESS_RATE", "0/minute"),
+        ("NEOAPEX_BREAKER_FAILURES", "0"),
+        ("NEOAPEX_BREAKER_SECONDS", "soon"),
         ("NEOAPEX_WEB_THREADS", "many"),
         ("NEOAPEX_SIGNUP", "maybe"),
     ],
@@ -180,10 +185,42 @@ def test_a_base_url_loses_its_slash(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment.url("NEOAPEX_PUBLIC_URL", "", embedded=False) == "https://host"
 
 
+@pytest.mark.parametrize(
+    ("value", "amount", "seconds"),
+    [("30/minute", 30, 60), ("200 per day", 200, 86_400), ("5/2hours", 5, 7200), ("1/second", 1, 1)],
+)
+def test_a_rate_is_so_many_in_so_long(monkeypatch: pytest.MonkeyPatch, value: str, amount: int, seconds: int) -> None:
+    monkeypatch.setenv("NEOAPEX_USER_RATE", value)
+    rate = environment.rate("NEOAPEX_USER_RATE", "30/minute")
+    assert rate is not None
+    assert (rate.amount, rate.get_expiry()) == (amount, seconds)
+
+
+def test_a_rate_may_be_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEOAPEX_USER_RATE", "off")
+    assert environment.rate("NEOAPEX_USER_RATE", "30/minute") is None
+
+
+@pytest.mark.parametrize(
+    "value", ["on", "30", "30/fortnight", "-1/minute", "0/minute", "1/second, 9/minute", "1.5/day"]
+)
+def test_what_is_no_rate_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("NEOAPEX_USER_RATE", value)
+    with pytest.raises(ImproperlyConfigured, match="NEOAPEX_USER_RATE must be off or a rate"):
+        environment.rate("NEOAPEX_USER_RATE", "30/minute")
+
+
+@pytest.mark.slow
+def test_strangers_are_counted_in_production_and_not_on_a_laptop() -> None:
+    told = "[str(settings.NEOAPEX_USER_RATE), settings.NEOAPEX_ORG_RATE, str(settings.NEOAPEX_ADDRESS_RATE)]"
+    assert value_of(told, PRODUCTION) == "['30 per 1 minute', None, '120 per 1 minute']"
+    assert value_of(told, EMBEDDED) == "['30 per 1 minute', None, 'None']"
+
+
 # --- .env.example ----------------------------------------------------------------------------------------------------
 
 READING = re.compile(
-    r"""\b(?:read\.)?(?:text|url|whole_number|one_of|switch|names|dollars_as_micros|redis_url)\(\s*"([A-Z_]+)\""""
+    r"""\b(?:read\.)?(?:text|url|whole_number|one_of|switch|names|rate|dollars_as_micros|redis_url)\(\s*"([A-Z_]+)\""""
 )
 LISTED = re.compile(r"^#? ?([A-Z][A-Z0-9_]+)=", re.MULTILINE)
 RECORD = """

@@ -148,7 +148,7 @@ def test_a_wish_is_granted_when_fal_turns_out_not_to_have_the_song(ada: User, fa
     """It would go back in line and be sent after all, against the wish."""
     generation = unanswered(ada)
     cancel(generation)
-    dispatch._not_accepted(generation, NotAccepted())
+    dispatch._not_taken(generation, NotAccepted(), is_probe=False)
     generation.refresh_from_db()
     assert (generation.state, generation.reason_whose) == (State.CANCELLED, "you")
     assert kinds_of(generation) == ["HOLD", "RELEASE"]

@@ -347,10 +347,7 @@ def test_a_worker_that_dies_in_the_post_leaves_a_song_that_nobody_sends_again(
 def test_a_callback_that_was_faster_than_a_refusal_has_the_last_word(ada: User, error: FalError, state: State) -> None:
     generation = unanswered(ada)
     settling.settle(generation.pk, song() if state == State.INGESTING else Refused("so it failed"), request_id="r")
-    if isinstance(error, NotAccepted):
-        dispatch._not_accepted(generation, error)
-    else:
-        dispatch._end(generation, error)
+    dispatch._not_taken(generation, error, is_probe=False)
     assert Generation.objects.get(pk=generation.pk).state == state
 
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 from django.db import transaction
 
-from studio import generations, live, transitions
+from studio import generations, live, redis_server, transitions
 from studio.models import Event, User
 from tests.studio.people import asked_for, submitted
 
@@ -17,7 +17,7 @@ from tests.studio.people import asked_for, submitted
 @pytest.fixture
 def heard() -> Iterator[Any]:
     """Everything that is published to anybody from here on."""
-    with live.connection().pubsub() as subscription:  # type: ignore[no-untyped-call] # redis leaves it open
+    with redis_server.connection().pubsub() as subscription:  # type: ignore[no-untyped-call] # redis leaves it open
         subscription.psubscribe(live.channel_pattern())
         assert subscription.get_message(timeout=5)
         yield subscription
@@ -117,9 +117,9 @@ def test_people_are_watched_for_as_long_as_the_note_lives(ada: User, bo: User) -
     live.watch(ada.pk)
     try:
         assert live.watched({ada.pk, bo.pk}) == {ada.pk}
-        assert 0 < live.connection().ttl(f"neoapex:watched:{ada.pk}") <= live.WATCH_SECONDS
+        assert 0 < redis_server.connection().ttl(f"neoapex:watched:{ada.pk}") <= live.WATCH_SECONDS
     finally:
-        live.connection().delete(f"neoapex:watched:{ada.pk}")
+        redis_server.connection().delete(f"neoapex:watched:{ada.pk}")
     assert live.watched({ada.pk}) == set()
     assert live.watched(set()) == set()
 

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from studio import live, sweep
+from studio import live, redis_server, sweep
 from studio.fal.answers import generation_failed
 from studio.fal.errors import Said, Unreachable
 from studio.fal.interface import LogLine, Status
@@ -26,7 +26,7 @@ def slots(settings: Settings) -> None:
 def watched(ada: User) -> Iterator[User]:
     live.watch(ada.pk)
     yield ada
-    live.connection().delete(f"neoapex:watched:{ada.pk}")
+    redis_server.connection().delete(f"neoapex:watched:{ada.pk}")
 
 
 def due(generation: Generation) -> Generation:

@@ -1,7 +1,6 @@
 """What pages read: only one's own, all of it and once, in as many queries for fifty songs as for one."""
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -153,31 +152,6 @@ def test_waiting_songs_know_their_place_in_their_own_line(ada: User, bo: User) -
     line = [aged(asked_for(ada), created_at=100 - number) for number in range(3)]
     positions = {card.generation.pk: card.position for card in queries.feed(ada).cards}
     assert positions == {generation.pk: place for place, generation in enumerate(line, start=1)}
-
-
-@pytest.mark.parametrize(
-    ("state", "fields", "says"),
-    [
-        (State.QUEUED, {}, "Waiting for a free place at fal."),
-        (State.QUEUED, {"attempts": 1, "run_at": timezone.now() + timedelta(hours=1)}, "fal was busy"),
-        (State.SUBMITTED, {}, "Sending it to fal."),
-        (State.SUBMITTED, {"started_at": timezone.now(), "queue_position": 3}, "fal has it; 3 are before it."),
-        (State.SUBMITTED, {"started_at": timezone.now(), "queue_position": 0}, "fal has it and will start it soon."),
-        (State.RUNNING, {}, "Sonauto is making the song."),
-        (State.RUNNING, {"cancel_requested_at": timezone.now()}, "We asked fal to stop it."),
-        (State.LOST, {"reason_message": "No answer."}, "No answer."),
-        (State.INGESTING, {}, "The song is done; we are saving it."),
-        (State.READY, {}, "Ready."),
-        (State.FAILED, {"reason_message": "Because."}, "Because."),
-        (State.FAILED, {}, "It ended without a song."),
-    ],
-)
-def test_a_card_says_in_one_sentence_where_its_song_is(
-    ada: User, state: State, fields: dict[str, Any], says: str
-) -> None:
-    card = queries.card(ada, put(asked_for(ada), state, **fields).pk)
-    assert card.sentence.startswith(says)
-    assert card.phase == queries.PHASES[state]
 
 
 def test_every_state_has_a_phase() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
 
@@ -24,6 +25,11 @@ def _static_files_without_a_manifest(settings: Settings, tmp_path: Path) -> None
 def _nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no worker: a ring would wait for nobody in Redis."""
     monkeypatch.setattr("studio.doorbell.ring", Mock())
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_counted_before() -> None:
+    cache.clear()
 
 
 @pytest.fixture

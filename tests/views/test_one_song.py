@@ -118,7 +118,7 @@ def test_a_song_at_fal_is_asked_to_stop_and_says_so(browser: Client) -> None:
     song = factories.make_generation(state=State.RUNNING)
     html = browser.post(f"/generations/{song.pk}/cancel", headers=HTMX).content.decode()
     assert 'data-phase="running"' in html
-    assert "We asked fal to stop it." in html
+    assert "fal has not said yet whether it has the song." in html
     assert ">Cancel<" not in html
 
 

@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from limits import parse
 from pytest_django import Settings
 
 from ledger.models import Quota
 from ledger.queries import balance
+from studio.fal import breaker
+from studio.fal.errors import AccountLocked
 from studio.models import Generation, User
 from tests import factories
 
@@ -211,3 +214,47 @@ def test_the_form_needs_the_token_of_its_page(ada: User) -> None:
     strict.force_login(ada, "allauth.account.auth_backends.AuthenticationBackend")
     assert strict.post("/generations/", FORM).status_code == 403
     assert Generation.objects.count() == 0
+
+
+# --- Not just now -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+def test_while_fal_is_out_of_reach_the_form_says_so_keeps_every_word_and_asks_again(
+    browser: Client, ada: User, headers: dict[str, str]
+) -> None:
+    breaker.note(AccountLocked(provider_failed=True))
+    answer = browser.post("/generations/", FORM, headers=headers)
+    html = answer.content.decode()
+    assert (answer.status_code, Generation.objects.count(), balance(ada).held_micros) == (503, 0, 0)
+    assert 1 <= int(answer["Retry-After"]) <= 60
+    assert html.count("fal.ai is out of reach just now, so the studio takes no new songs.") == 1
+    assert factories.PROMPT in html
+    assert 'hx-trigger="load delay:15s"' in html
+    assert ("HX-Reswap" in answer.headers) == bool(headers)
+    breaker.close()
+    html = browser.post("/quote/", FORM, headers=HTMX).content.decode()
+    assert "out of reach" not in html
+    assert "load delay" not in html
+    assert browser.post("/generations/", FORM).status_code == 302, "with the same key, for nothing was started"
+
+
+def test_songs_asked_for_too_fast_are_refused_in_friendly_words(browser: Client, settings: Settings) -> None:
+    settings.NEOAPEX_USER_RATE = parse("1/minute")
+    browser.post("/generations/", FORM)
+    answer = browser.post("/generations/", FORM | {"idempotency_key": "second"}, headers=HTMX)
+    html = answer.content.decode()
+    assert answer.status_code == 429
+    assert 1 <= int(answer["Retry-After"]) <= 60
+    assert html.count("You are asking for songs faster than one person may.") == 1
+    assert Generation.objects.count() == 1
+
+
+def test_trying_again_while_fal_is_out_of_reach_is_refused_on_the_card(browser: Client) -> None:
+    song = factories.make_generation(state="FAILED", reason_message="Because.")
+    breaker.note(AccountLocked(provider_failed=True))
+    answer = browser.post(f"/generations/{song.pk}/again", {"idempotency_key": "x"}, headers=HTMX)
+    assert answer.status_code == 503
+    assert "fal.ai is out of reach just now" in answer.content.decode()
+    assert answer["Retry-After"]
+    assert Generation.objects.count() == 1
