@@ -64,7 +64,7 @@ def look() -> None:
             _alone(_look_at, generation)
 
 
-def _alone(act: Callable[[Generation], None], generation: Generation) -> None:
+def _alone(act: Callable[[Generation], object], generation: Generation) -> None:
     """Do one of many: whatever goes wrong with it must not stop the others."""
     try:
         act(generation)
@@ -181,7 +181,7 @@ def tidy() -> None:
     default_storage().clean_stale_parts()
 
 
-def _each(generations_due: Iterable[Generation], act: Callable[[Generation], None]) -> None:
+def _each(generations_due: Iterable[Generation], act: Callable[[Generation], object]) -> None:
     for generation in generations_due:
         _alone(act, generation)
 
@@ -198,8 +198,11 @@ def _overdue() -> QuerySet[Generation]:
     ).order_by("last_sign_at")[:BATCH]
 
 
-def _ask(generation: Generation) -> None:
-    """Ask fal about one that is overdue, with growing pauses between two questions."""
+def _ask(generation: Generation) -> bool:
+    """Ask fal about one that is overdue, with growing pauses between two questions.
+
+    Returns whether fal told: an outcome, a sign of life, or that it has no such request.
+    """
     # Well below the time after which silence means lost, so that a live one is always asked about before.
     longest = min(LONGEST_PAUSE, timedelta(seconds=settings.NEOAPEX_LOST_AFTER) / 2)
     pause = min(timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER) * 2 ** min(generation.asks, 10), longest)
@@ -208,12 +211,12 @@ def _ask(generation: Generation) -> None:
         status = _status(generation)
     except FalError as error:
         logger.info("fal does not tell", extra={"generation": str(generation.pk), "code": error.code})
-        return
+        return isinstance(error, NotFound)
     if status.status == "COMPLETED":
-        settle_from_fal(generation, str(generation.request_id))
-        return
+        return settle_from_fal(generation, str(generation.request_id))
     Generation.objects.filter(pk=generation.pk).update(last_sign_at=Now())
     _show(generation, status)
+    return True
 
 
 def _lose(generation: Generation) -> None:
@@ -234,14 +237,24 @@ def _time_out(generation: Generation) -> None:
 
 
 def _release_lost(generation: Generation) -> None:
-    """Give the money back, unless fal's answer to a last question is a sign of life or the outcome."""
+    """Give the money back, unless fal's answer to a last question is a sign of life or the outcome.
+
+    A fal out of reach has not said that it has no such song: it is asked again, for as long once more.
+    """
     if generation.request_id is not None:
         silent_since = generation.last_sign_at
-        _ask(generation)
+        told = _ask(generation)
         generation.refresh_from_db()
         if generation.state != State.LOST or generation.last_sign_at != silent_since:
             return
+        if not told and not _is_silent_for(generation, 2 * settings.NEOAPEX_LOST_RELEASE):
+            return
     _give_up(generation, NoTrace())
+
+
+def _is_silent_for(generation: Generation, seconds: int) -> bool:
+    silent_since = generation.last_sign_at
+    return silent_since is None or silent_since < timezone.now() - timedelta(seconds=seconds)
 
 
 def _give_up(generation: Generation, error: FalError) -> None:
