@@ -112,15 +112,21 @@ def _show(generation: Generation, status: Status) -> None:
 def settle_from_fal(generation: Generation, request_id: str) -> bool:
     """Fetch fal's own record with our key and settle by it. Returns whether there was an outcome."""
     try:
-        result = from_settings().result(endpoints.get(generation.endpoint).fal_id, request_id)
-    except GenerationFailed as error:
-        settling.settle(generation.pk, error, request_id=request_id)
+        settle_by_record(generation, request_id)
     except (NotFinished, NotFound, Unreachable) as error:
         logger.info("no outcome yet", extra={"generation": str(generation.pk), "code": error.code})
         return False
+    return True
+
+
+def settle_by_record(generation: Generation, request_id: str) -> None:
+    """The same, where it matters why there is none. :raises FalError: NotFinished, NotFound or Unreachable."""
+    try:
+        result = from_settings().result(endpoints.get(generation.endpoint).fal_id, request_id)
+    except GenerationFailed as error:
+        settling.settle(generation.pk, error, request_id=request_id)
     else:
         settling.settle(generation.pk, result.payload, request_id=request_id)
-    return True
 
 
 def ask_soon(generation_id: UUID, request_id: str) -> None:
