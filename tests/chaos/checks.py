@@ -123,6 +123,17 @@ def nobody_pays_for_what_is_not_there(after: Aftermath) -> Iterator[Problem]:
             yield generation_id, f"is {row['state']} and was charged {row['charged_micros']}"
 
 
+def each_song_costs_what_fal_billed(after: Aftermath) -> Iterator[Problem]:
+    spent = {
+        row["reference"].removeprefix("generation:"): int(row["micros"])
+        for row in rows(after.studio, "SELECT reference, sum(spent_delta) AS micros FROM ledger_entry GROUP BY 1")
+    }
+    for generation_id in after.generations:
+        ours, fals = spent.get(generation_id, 0), after.billed_micros(generation_id)
+        if ours != fals and not after.is_lost_twice(generation_id):
+            yield generation_id, f"cost {ours} here and {fals} at fal"
+
+
 def the_books_are_clean(after: Aftermath) -> Iterator[Problem]:
     code, said = _manage(after, "audit_ledger")
     if code:
@@ -167,6 +178,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     no_budget_is_overspent,
     no_hold_is_open,
     nobody_pays_for_what_is_not_there,
+    each_song_costs_what_fal_billed,
     the_books_are_clean,
     the_ledger_equals_the_bill,
 )

@@ -70,6 +70,9 @@ NOISE: Final[tuple[Mood, ...]] = (
     {"call": "file", "answer_status": 503, "chance": 0.04},
     {"call": "file", "drop": "before", "chance": 0.02},
 )
+FORGERIES: Final = frozenset(
+    {"webhook_bad_signature", "webhook_unknown_key", "webhook_user_id", "webhook_timestamp_offset_seconds"}
+)
 KEYS_OUT_OF_REACH: Final[Mood] = {"call": "jwks", "answer_status": 503, "next": 1}
 FOREVER: Final = 1_000_000
 
@@ -110,6 +113,11 @@ class Song:
     @property
     def spoiled(self) -> bool:
         return any(mood.get("file") not in {None, "slow"} for mood in self.moods)
+
+    @property
+    def forged(self) -> bool:
+        """No callback of its can be believed, however often it comes."""
+        return any(FORGERIES & mood.keys() for mood in self.moods)
 
 
 @dataclass(frozen=True, slots=True)
