@@ -9,7 +9,7 @@ Target = Literal["worker", "child", "web", "beat", "redis", "postgres"]
 Mood = Mapping[str, Any]
 
 # What a song may meet: a weight, and the moods that it brings along, one for each of its submits.
-CALM: Final = (70, ({},))
+CALM: Final[tuple[int, tuple[Mood, ...]]] = (70, ({},))
 FATES: Final[tuple[tuple[int, tuple[Mood, ...]], ...]] = (
     CALM,
     # Its callback.

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import time
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ COMPRESSED = {
     "NEOAPEX_MEDIA_MAX_BYTES": str(4 * 1024 * 1024),
     "NEOAPEX_MONTHLY_BUDGET": "10.00",
 }
-FAL = {
+FAL: dict[str, Any] = {
     "slots": 8,
     "song_seconds": 1.5,
     "queue_seconds": 0.2,

@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import psycopg
@@ -21,7 +22,7 @@ HASTY = {
     "NEOAPEX_USER_SLOTS": "8",
     "NEOAPEX_USER_RATE": "100000/minute",
 }
-FAL = {"slots": 8, "song_seconds": 1.5, "webhook_timeout_seconds": 3, "webhook_retry_max_seconds": 2}
+FAL: dict[str, Any] = {"slots": 8, "song_seconds": 1.5, "webhook_timeout_seconds": 3, "webhook_retry_max_seconds": 2}
 # A killed worker's track is taken up again when its lease of 45 seconds has run out.
 LEASE_SECONDS = 90.0
 

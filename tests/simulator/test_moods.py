@@ -223,8 +223,8 @@ def test_moods_are_listed_used_up_and_cleared(sim: RunningSimulator) -> None:
 
 
 def test_a_mood_with_a_seed_waits_for_its_own_song(sim: RunningSimulator) -> None:
-    sim.set_mood(answer_status=410, seed=SONG["seed"] + 1)
-    sim.set_mood(answer_status=429, seed=SONG["seed"])
+    sim.set_mood(answer_status=410, seed=8)
+    sim.set_mood(answer_status=429, seed=7)
     statuses = [
         sim.call("POST", "/sonauto/v2/text-to-music", json=SONG | {"seed": seed}).status_code for seed in (7, 7, 8, 8)
     ]
