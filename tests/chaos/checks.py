@@ -27,6 +27,8 @@ def everything_is_final(after: Aftermath) -> Iterator[Problem]:
 def everybody_was_answered(after: Aftermath) -> Iterator[Problem]:
     """One key, one generation; refused were only those without money."""
     for song in after.plan.songs:
+        if song.key not in {*after.record.created, *after.record.refused}:
+            yield "", f"{song.key} was never answered"
         ids = after.record.created.get(song.key, set())
         refused = after.record.refused.get(song.key)
         if len(ids) > 1:
