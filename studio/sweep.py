@@ -281,5 +281,5 @@ def _unconcluded() -> QuerySet[Generation]:
 def _wished_away() -> QuerySet[Generation]:
     """Wishes to cancel that fal may not have heard: the ring was lost, or fal was out of reach."""
     before = timezone.now() - WISH_AGAIN
-    in_slot = Generation.objects.in_slot().filter(request_id__isnull=False, cancel_requested_at__lt=before)
-    return in_slot.order_by("cancel_requested_at")[:BATCH]
+    at_fal = Generation.objects.filter(state__in=AT_FAL, request_id__isnull=False, cancel_requested_at__lt=before)
+    return at_fal.order_by("cancel_requested_at")[:BATCH]
