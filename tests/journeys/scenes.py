@@ -112,7 +112,7 @@ LIVES = (
     ),
     Scene(
         "cancelled in fal's line ends there and then",
-        ({"queue_seconds": 30},),
+        ({"queue_seconds": 60},),
         "CANCELLED",
         "nobody",
         "cancelled",
