@@ -256,9 +256,9 @@ class FalClient(FalClientInterface):
         status = self.status(endpoint_id, request_id)
         if status.status != "COMPLETED":
             return NotFinished(said=answer.said())
-        if answer.status_code >= 500 and not (answer.is_the_models or status.error or status.error_type):
-            return unreachable(answer)
         said = answer.said()
+        if answer.status_code >= 500 and not (answer.is_the_models or _is_named_by(status, said)):
+            return unreachable(answer)
         if status.error_type == "client_cancelled":
             said = replace(said, error_type=status.error_type)
         return generation_failed(said, answer.json)
@@ -314,6 +314,15 @@ def _status(body: object) -> Status | None:
         _text(body.get("error")),
         _text(body.get("error_type")),
     )
+
+
+def _is_named_by(status: Status, said: Said) -> bool:
+    """Whether the status tells of this very failure: of one at all, and of no other kind.
+
+    A request that was cancelled is known by its status alone.
+    """
+    named = bool(status.error or status.error_type)
+    return named and status.error_type in {None, said.error_type, "client_cancelled"}
 
 
 def _log_line(line: Mapping[str, object]) -> LogLine:

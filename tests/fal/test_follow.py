@@ -238,6 +238,15 @@ def test_a_good_song_is_not_given_up_for_a_fal_that_stumbles_over_its_result(
     assert isinstance(result_error(client), Unreachable)
 
 
+def test_a_failure_is_not_taken_for_another_that_fal_stumbles_into_while_it_tells_of_it(
+    server: FalServer, client: FalClient
+) -> None:
+    """What fal bills for it stands in its own answer alone."""
+    named = COMPLETED | {"error": "Invalid status code: 422", "error_type": "no_media_generated"}
+    server.answers(500, {"detail": "Oops", "error_type": "internal_error"}, FROM_FAL).answers(200, named)
+    assert isinstance(result_error(client), Unreachable)
+
+
 def test_a_models_own_failure_is_believed_where_the_status_names_no_error(server: FalServer, client: FalClient) -> None:
     server.answers(500, {"detail": DETAIL}).answers(200, COMPLETED)
     assert isinstance(result_error(client), GenerationFailed)
