@@ -40,6 +40,8 @@ FAL: dict[str, Any] = {
 }
 TWO_SONGS_MICROS = 225_000
 STORIES = 8
+# Of many, the one whose thirty songs meet the most kinds of faults.
+SHORT_SEED = 242
 
 
 def people(plan: Plan, studio: RunningStudio) -> list[str]:
@@ -93,13 +95,14 @@ def run(seed: int, size: Size, patience_seconds: float) -> None:
         assert not problems, report(after, problems)
         ended = sorted(f"{row['state']} {row['reason_code']}".strip() for row in after.generations.values())
     told = ", ".join(f"{ended.count(end)} {end}" for end in dict.fromkeys(ended))
+    print(*record.timeline, sep="\n")
     print(f"chaos: all is well after {time.monotonic() - began:.0f} s: {told}", flush=True)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_thirty_songs_come_to_true_ends_while_every_part_is_killed() -> None:
-    run(11, SHORT, patience_seconds=120)
+    run(SHORT_SEED, SHORT, patience_seconds=120)
 
 
 @pytest.mark.chaos
