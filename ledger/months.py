@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from ledger.errors import InvalidMonth, MonthToCome
 
-_MONTH = re.compile(r"([1-9][0-9]{3})-(0[1-9]|1[0-2])")
+MONTH_PATTERN = "([1-9][0-9]{3})-(0[1-9]|1[0-2])"
+_MONTH = re.compile(MONTH_PATTERN)
 
 
 def month_of(now: datetime | None = None) -> date:

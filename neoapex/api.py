@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from http.client import responses
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
@@ -11,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
 from ninja.security import HttpBearer, SessionAuth
 
 from ledger import errors as money
@@ -50,7 +52,32 @@ class Session(SessionAuth):
         return request.user if isinstance(request.user, User) and request.user.is_active else None
 
 
-api = NinjaAPI(
+class Described(NinjaAPI):
+    """Its description also names what the API object itself answers, for whichever call it is."""
+
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        schema = super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params)
+        for methods in schema["paths"].values():
+            for method, call in methods.items():
+                for status in _answered_anywhere(method, call):
+                    call["responses"].setdefault(status, REFUSAL | {"description": responses[status]})
+        return schema
+
+
+# The error's own schema is among the components, because calls name it themselves.
+REFUSAL = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorOut"}}}}
+
+
+def _answered_anywhere(method: str, call: Mapping[str, Any]) -> list[int]:
+    """Who are you, too large, not readable, too often, not now; and for writes what a session's page must send."""
+    unreadable = [422] if call.get("parameters") or "requestBody" in call else []
+    write = [403, 415] if method != "get" else []
+    return [401, 413, 429, 503, *unreadable, *write]
+
+
+api = Described(
     title="Neo-Apex",
     version="1",
     description="Make songs with Sonauto v2, with a budget that holds.",

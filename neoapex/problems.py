@@ -2,11 +2,13 @@
 
 import json
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -16,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 # Everything below these is for programs, whatever they say they accept.
 PROGRAM_PATHS = ("/api/", "/webhooks/", "/credits/", "/healthz", "/readyz", "/metrics")
+
+DATABASE_AWAY_SECONDS = 5
 
 
 def problem(
@@ -97,8 +101,18 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    # Whoever calls this is answering the exception that is being handled, and hands nothing else over.
+    if isinstance(sys.exception(), OperationalError | InterfaceError):
+        return database_away(request)
     hint = _("Try again. If it stays, give the admin the request id.")
     return answer(request, 500, problem("internal_error", _("Something broke on our side."), hint))
+
+
+def database_away(request: HttpRequest) -> HttpResponse:
+    """No fault of the request's, and none that stays: a program should come again."""
+    hint = _("Try again in a moment.")
+    message = _("The studio can't reach its database right now.")
+    return answer(request, 503, problem("not_ready", message, hint, retry_after=DATABASE_AWAY_SECONDS))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

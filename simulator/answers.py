@@ -8,6 +8,7 @@ import socket
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -19,6 +20,7 @@ from simulator.simulation import Simulation
 Handler = Callable[[Request, Simulation, Mood], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+MAX_BODY_BYTES = 1 << 20
 NGINX = "<html><head><title>{0} {1}</title></head><body><center><h1>{0} {1}</h1></center><hr>nginx</body></html>"
 REASONS = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}
 TEXTS = {
@@ -62,7 +64,7 @@ def told_answer(request: Request, mood: Mood) -> Response:
     headers = {} if mood.retry_after is None else {"retry-after": str(mood.retry_after)}
     if mood.nginx:
         return HTMLResponse(NGINX.format(status_code, REASONS.get(status_code, "Error")), status_code, headers)
-    if status_code == 422:
+    if status_code == 422 and not mood.as_text:
         return json_answer({"detail": [problem("missing", "Field required", ("body", "prompt"))]}, 422, headers)
     if 300 <= status_code < 400:
         return Response(status_code=status_code, headers={"location": str(request.base_url), **headers})
@@ -112,14 +114,42 @@ def fal_call(call: Call, handler: Handler, *, public: bool = False) -> Endpoint:
         config = simulation.config
         if not public and not authorised(request, config.key, config.admin_key):
             return unauthorised(request)
-        # A HEAD is how download libraries look before they fetch; it must not use up what was meant for the fetch.
-        mood = (simulation.store.take_mood(call) if request.method != "HEAD" else None) or CALM
+        mood = await _taken(call, request, simulation) or CALM
         response = await _moody(request, simulation, mood, handler)
         if mood.with_request_id:
             response.headers.setdefault("x-fal-request-id", str(uuid.uuid4()))
         return response
 
     return endpoint
+
+
+async def _taken(call: Call, request: Request, simulation: Simulation) -> Mood | None:
+    # A HEAD is how download libraries look before they fetch; it must not use up what was meant for the fetch.
+    if request.method == "HEAD":
+        return None
+    arguments = await json_object(request) if call == "submit" else None
+    return simulation.store.take_mood(call, (arguments or {}).get("seed"))
+
+
+async def json_object(request: Request) -> dict[str, Any] | None:
+    """The body as an object, read once however often it is asked for; None for anything else and for a huge one."""
+    if not hasattr(request.state, "json_object"):
+        request.state.json_object = await _read_object(request)
+    read: dict[str, Any] | None = request.state.json_object
+    return read
+
+
+async def _read_object(request: Request) -> dict[str, Any] | None:
+    body = bytearray()
+    async for block in request.stream():
+        body += block
+        if len(body) > MAX_BODY_BYTES:
+            return None
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
 
 
 async def _moody(request: Request, simulation: Simulation, mood: Mood, handler: Handler) -> Response:

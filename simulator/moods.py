@@ -1,5 +1,6 @@
 """Moods: what goes wrong next, and for how many calls."""
 
+import hashlib
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,10 +28,15 @@ class Mood(BaseModel):
     next: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     call: Call = "submit"
 
+    # Which of those calls it is for.
+    seed: int | None = None
+    chance: Annotated[float, Field(gt=0, le=1)] = 1.0
+
     # The answer to the very call.
     answer_status: Annotated[int, Field(ge=300, le=599)] | None = None
     retry_after: str | int | None = None
     nginx: bool = False
+    as_text: bool = False
     with_request_id: bool = True
     delay_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
     drop: Literal["before", "after"] | None = None
@@ -55,10 +61,16 @@ class Mood(BaseModel):
     webhook_user_id: str | None = None
     webhook_payload_error: bool = False
     webhook_gateway_request_id: str | None = None
+    webhook_contradicts: bool = False
 
     # Its files; with call="file", the next downloads of any file.
     file: FileFault | None = None
     file_bytes_per_second: Annotated[int, Field(ge=1)] = 16_384
+
+    def strikes(self, place: int) -> bool:
+        """Whether `chance` has it apply to the call at this place. The same mood strikes at the same places always."""
+        drawn = hashlib.sha256(f"{place} {self.model_dump_json(exclude={'next'})}".encode()).digest()
+        return int.from_bytes(drawn[:8]) < self.chance * 2**64
 
 
 CALM = Mood()

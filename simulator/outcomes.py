@@ -92,6 +92,8 @@ def infrastructure_failure(status_code: int, kind: str, text: str) -> Outcome:
 CANCELLED = infrastructure_failure(499, "client_cancelled", "Request cancelled by the client.")
 START_TIMEOUT = infrastructure_failure(504, "request_timeout", "Request timed out before processing started.")
 CRASHED = model_failure("Internal Server Error", 500, needs_retry=True)
+# A success that says nothing true: what a webhook tells that contradicts a failure.
+NOTHING_MADE = Outcome(200, {"seed": 0, "tags": [], "lyrics": ""})
 
 _TEXTS: dict[str, tuple[int, str]] = {
     "content_policy_violation": (422, "The content was flagged by a content checker and could not be processed."),

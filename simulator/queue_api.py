@@ -14,13 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from simulator.answers import app_name, detail, fal_call, json_answer, not_found
+from simulator.answers import app_name, detail, fal_call, json_answer, json_object, not_found
 from simulator.inputs import APPS
 from simulator.moods import Mood
 from simulator.simulation import Simulation
 from simulator.store import Order, StoredRequest
 
-MAX_BODY_BYTES = 1 << 20
 EARLY_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 15.0
 TRUE = frozenset({"1", "true", "yes"})
@@ -31,7 +30,7 @@ async def submit(request: Request, simulation: Simulation, mood: Mood) -> Respon
     refusal = _refused(request, simulation, endpoint_id)
     if refusal is not None:
         return refusal
-    arguments = await _json_object(request)
+    arguments = await json_object(request)
     if arguments is None:
         return detail(400, "Request body must be a JSON object", error_type="bad_request")
     stored = simulation.store.add_request(_order(request, simulation, mood, endpoint_id, arguments))
@@ -67,19 +66,6 @@ def _refused(request: Request, simulation: Simulation, endpoint_id: str) -> Resp
     if limit.isdigit() and simulation.store.queue_length() > int(limit):
         return detail(429, "The queue is longer than fal_max_queue_length")
     return None
-
-
-async def _json_object(request: Request) -> dict[str, Any] | None:
-    body = bytearray()
-    async for block in request.stream():
-        body += block
-        if len(body) > MAX_BODY_BYTES:
-            return None
-    try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return parsed if isinstance(parsed, dict) else None
 
 
 def _start_timeout(request: Request) -> float | None:

@@ -8,11 +8,13 @@ import time
 from simulator.config import Config
 from simulator.deliveries import Courier, body_for
 from simulator.inputs import parse
-from simulator.outcomes import CANCELLED, CRASHED, START_TIMEOUT, ModelError, Outcome, told_to_fail
+from simulator.outcomes import CANCELLED, CRASHED, NOTHING_MADE, START_TIMEOUT, ModelError, Outcome, told_to_fail
 from simulator.songs import Songbook
 from simulator.store import Store, StoredRequest
 
 logger = logging.getLogger(__name__)
+
+CONTRADICTED_AFTER_SECONDS = 0.3
 
 
 class Runner:
@@ -156,7 +158,10 @@ class Runner:
         wanted = bool(request.webhook_url) and not request.mood.webhook_lose
         if outcome is CANCELLED and not self._config.cancel_webhook:
             wanted = False
-        copies = request.mood.webhook_copies if wanted else 0
-        body = body_for(request, outcome, base_url)
-        self._store.complete(request, outcome, [(body, request.mood.webhook_delay_seconds)] * copies)
+        delay_seconds = request.mood.webhook_delay_seconds
+        deliveries = [(body_for(request, outcome, base_url), delay_seconds)] * request.mood.webhook_copies
+        if request.mood.webhook_contradicts:
+            contrary = body_for(request, CRASHED if outcome.succeeded else NOTHING_MADE, base_url)
+            deliveries.append((contrary, delay_seconds + CONTRADICTED_AFTER_SECONDS))
+        self._store.complete(request, outcome, deliveries if wanted else [])
         self._courier.wake()

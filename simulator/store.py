@@ -270,14 +270,17 @@ class Store:
     def clear_moods(self) -> None:
         self._write("DELETE FROM moods")
 
-    def take_mood(self, call: Call) -> Mood | None:
-        """The oldest mood for this kind of call, used up by one."""
+    def take_mood(self, call: Call, seed: int | None = None) -> Mood | None:
+        """The oldest mood for this kind of call, used up by one; one with a seed is for the call with that seed."""
         with self._lock:
-            row = self._one("SELECT * FROM moods WHERE call = ? AND remaining > 0 ORDER BY number", call)
-            if row is None:
-                return None
-            self._write("UPDATE moods SET remaining = remaining - 1 WHERE number = ?", row["number"])
-            return Mood.model_validate_json(row["body"])
+            for row in self._all("SELECT * FROM moods WHERE call = ? AND remaining > 0 ORDER BY number", call):
+                mood = Mood.model_validate_json(row["body"])
+                if mood.seed not in {None, seed}:
+                    continue
+                self._write("UPDATE moods SET remaining = remaining - 1 WHERE number = ?", row["number"])
+                if mood.strikes(row["remaining"]):
+                    return mood
+        return None
 
     # Uploads
 

@@ -10,6 +10,7 @@ from django.http.response import HttpResponseBase
 from ninja import Header, Query, Router
 from ninja.errors import HttpError
 from ninja.responses import Status
+from pydantic import WithJsonSchema
 
 from studio import generations, queries, tags, tracks
 from studio.errors import InvalidInput, Problem
@@ -34,6 +35,8 @@ _SONG = TextToMusicInput.model_json_schema()
 _SONG["properties"] = {"endpoint": {"type": "string", "default": "text-to-music"}, **_SONG["properties"]}
 _SONG["example"] = {"prompt": "A slow waltz for upright piano and rain", "num_songs": 1, "vibe_strength": 2.0}
 TAKES_A_SONG = {"requestBody": {"required": True, "content": {"application/json": {"schema": _SONG}}}}
+# Told to programs; the start itself judges it, in our words.
+Key = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[\x20-\x7e]{1,255}$"})]
 MediaView = Callable[..., HttpResponseBase]
 
 AUDIO_TYPES = {"wav": "audio/wav", "flac": "audio/flac", "mp3": "audio/mpeg", "ogg": "audio/ogg", "m4a": "audio/mp4"}
@@ -111,7 +114,7 @@ def make_quote(request: HttpRequest) -> QuoteOut:
     openapi_extra=TAKES_A_SONG,
 )
 def start_generation(
-    request: HttpRequest, idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key")] = None
+    request: HttpRequest, idempotency_key: Annotated[Key | None, Header(alias="Idempotency-Key")] = None
 ) -> Status[GenerationOut]:
     """Ask for a song. The same Idempotency-Key again gives the same generation with 200."""
     endpoint, inputs = body_of(request)

@@ -4,9 +4,11 @@ from typing import Annotated
 
 from django.http import HttpRequest
 from ninja import Query, Router
+from pydantic import WithJsonSchema
 
 from ledger import queries as ledger
 from ledger.money import format_dollars
+from ledger.months import MONTH_PATTERN
 from ledger.schemas import BalanceOut
 from studio import statements
 from studio.api import person_of
@@ -16,10 +18,12 @@ router = Router(tags=["ledger"])
 
 # An entry's id; the bound is bigint's, which PostgreSQL would refuse to compare beyond.
 Cursor = Annotated[int | None, Query(ge=1, lt=2**63)]
+# Told to programs; the ledger itself judges it, in its own words.
+Month = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{MONTH_PATTERN}$"})]
 
 
 @router.get("/entries", response=StatementOut, summary="The statement of a month, newest first")
-def entries(request: HttpRequest, month: str | None = None, cursor: Cursor = None) -> StatementOut:
+def entries(request: HttpRequest, month: Month | None = None, cursor: Cursor = None) -> StatementOut:
     person = person_of(request)
     page = ledger.entries(person, month, cursor)
     lines = [LineOut.of(line) for line in statements.lines(person, page.entries)]
@@ -33,7 +37,7 @@ def all_months(request: HttpRequest) -> MonthsOut:
 
 
 @router.get("/spending", response=SpendingOut, summary="What each day of a month cost, and what for")
-def spending(request: HttpRequest, month: str | None = None) -> SpendingOut:
+def spending(request: HttpRequest, month: Month | None = None) -> SpendingOut:
     person = person_of(request)
     name = month if month is not None else ledger.balance(person).month
     days = [

@@ -65,7 +65,7 @@ def look() -> None:
             _alone(_look_at, generation)
 
 
-def _alone(act: Callable[[Generation], None], generation: Generation) -> None:
+def _alone(act: Callable[[Generation], object], generation: Generation) -> None:
     """Do one of many: whatever goes wrong with it must not stop the others."""
     try:
         act(generation)
@@ -113,16 +113,22 @@ def _show(generation: Generation, status: Status) -> None:
 def settle_from_fal(generation: Generation, request_id: str) -> bool:
     """Fetch fal's own record with our key and settle by it. Returns whether there was an outcome."""
     try:
+        settle_by_record(generation, request_id)
+    except (NotFinished, NotFound, Unreachable) as error:
+        logger.info("no outcome yet", extra={"generation": str(generation.pk), "code": error.code})
+        return False
+    return True
+
+
+def settle_by_record(generation: Generation, request_id: str) -> None:
+    """The same, where it matters why there is none. :raises FalError: NotFinished, NotFound or Unreachable."""
+    try:
         with breaker.watching():
             result = from_settings().result(endpoints.get(generation.endpoint).fal_id, request_id)
     except GenerationFailed as error:
         settling.settle(generation.pk, error, request_id=request_id)
-    except (NotFinished, NotFound, Unreachable) as error:
-        logger.info("no outcome yet", extra={"generation": str(generation.pk), "code": error.code})
-        return False
     else:
         settling.settle(generation.pk, result.payload, request_id=request_id)
-    return True
 
 
 def ask_soon(generation_id: UUID, request_id: str) -> None:
@@ -184,7 +190,7 @@ def tidy() -> None:
     default_storage().clean_stale_parts()
 
 
-def _each(generations_due: Iterable[Generation], act: Callable[[Generation], None]) -> None:
+def _each(generations_due: Iterable[Generation], act: Callable[[Generation], object]) -> None:
     for generation in generations_due:
         _alone(act, generation)
 
@@ -201,8 +207,11 @@ def _overdue() -> QuerySet[Generation]:
     ).order_by("last_sign_at")[:BATCH]
 
 
-def _ask(generation: Generation) -> None:
-    """Ask fal about one that is overdue, with growing pauses between two questions."""
+def _ask(generation: Generation) -> bool:
+    """Ask fal about one that is overdue, with growing pauses between two questions.
+
+    Returns whether fal told: an outcome, a sign of life, or that it has no such request.
+    """
     # Well below the time after which silence means lost, so that a live one is always asked about before.
     longest = min(LONGEST_PAUSE, timedelta(seconds=settings.NEOAPEX_LOST_AFTER) / 2)
     pause = min(timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER) * 2 ** min(generation.asks, 10), longest)
@@ -211,12 +220,12 @@ def _ask(generation: Generation) -> None:
         status = _status(generation)
     except FalError as error:
         logger.info("fal does not tell", extra={"generation": str(generation.pk), "code": error.code})
-        return
+        return isinstance(error, NotFound)
     if status.status == "COMPLETED":
-        settle_from_fal(generation, str(generation.request_id))
-        return
+        return settle_from_fal(generation, str(generation.request_id))
     Generation.objects.filter(pk=generation.pk).update(last_sign_at=Now())
     _show(generation, status)
+    return True
 
 
 def _lose(generation: Generation) -> None:
@@ -237,14 +246,24 @@ def _time_out(generation: Generation) -> None:
 
 
 def _release_lost(generation: Generation) -> None:
-    """Give the money back, unless fal's answer to a last question is a sign of life or the outcome."""
+    """Give the money back, unless fal's answer to a last question is a sign of life or the outcome.
+
+    A fal out of reach has not said that it has no such song: it is asked again, for as long once more.
+    """
     if generation.request_id is not None:
         silent_since = generation.last_sign_at
-        _ask(generation)
+        told = _ask(generation)
         generation.refresh_from_db()
         if generation.state != State.LOST or generation.last_sign_at != silent_since:
             return
+        if not told and not _is_silent_for(generation, 2 * settings.NEOAPEX_LOST_RELEASE):
+            return
     _give_up(generation, NoTrace())
+
+
+def _is_silent_for(generation: Generation, seconds: int) -> bool:
+    silent_since = generation.last_sign_at
+    return silent_since is None or silent_since < timezone.now() - timedelta(seconds=seconds)
 
 
 def _give_up(generation: Generation, error: FalError) -> None:
@@ -265,5 +284,5 @@ def _unconcluded() -> QuerySet[Generation]:
 def _wished_away() -> QuerySet[Generation]:
     """Wishes to cancel that fal may not have heard: the ring was lost, or fal was out of reach."""
     before = timezone.now() - WISH_AGAIN
-    in_slot = Generation.objects.in_slot().filter(request_id__isnull=False, cancel_requested_at__lt=before)
-    return in_slot.order_by("cancel_requested_at")[:BATCH]
+    at_fal = Generation.objects.filter(state__in=AT_FAL, request_id__isnull=False, cancel_requested_at__lt=before)
+    return at_fal.order_by("cancel_requested_at")[:BATCH]

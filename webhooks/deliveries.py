@@ -17,7 +17,7 @@ from django.utils import timezone
 from studio import doorbell, settling, sweep
 from studio.errors import ForeignRequest
 from studio.fal.answers import outcome_error
-from studio.fal.errors import GenerationFailed
+from studio.fal.errors import GenerationFailed, NotFinished, NotFound, Unreachable
 from studio.models import Generation
 from webhooks.models import Delivery, Flag
 from webhooks.signatures import Signed
@@ -111,12 +111,23 @@ def _process(delivery: Delivery) -> Flag | None:
         if not sweep.settle_from_fal(generation, delivery.request_id):
             raise LookupError("fal has no outcome yet")
     elif body["status"] == "ERROR":
-        # Only the result says whether fal bills the failure; where it can't be had, the body is the outcome.
-        if not sweep.settle_from_fal(generation, delivery.request_id):
-            settling.settle(generation.pk, _error_of(body), request_id=delivery.request_id)
+        _settle_error(generation, delivery, body)
     else:
         settling.settle(generation.pk, dict(body["payload"]), request_id=delivery.request_id)
     return None
+
+
+def _settle_error(generation: Generation, delivery: Delivery, body: dict[str, Any]) -> None:
+    """Only the result says whether fal bills the failure; where it can't be had, the body is the outcome.
+
+    :raises Unreachable: fal is out of reach, so the song has ended and its bill is still to be asked for.
+    """
+    try:
+        sweep.settle_by_record(generation, delivery.request_id)
+    except (NotFinished, NotFound, Unreachable) as error:
+        settling.settle(generation.pk, _error_of(body), request_id=delivery.request_id)
+        if isinstance(error, Unreachable) and delivery.attempts < TRIES:
+            raise
 
 
 def _error_of(body: dict[str, Any]) -> GenerationFailed:

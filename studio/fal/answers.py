@@ -53,11 +53,18 @@ class Answer:
         return "x-fal-request-id" in self.headers
 
     @property
-    def is_replay(self) -> bool:
-        """Carries what only a finished request's own answer does: billed units, problems by field or an error type."""
+    def is_the_models(self) -> bool:
+        """Carries what a model alone says: billed units, or problems by field."""
         body = self.json
-        shaped = isinstance(body, dict) and (isinstance(body.get("detail"), list) or "error_type" in body)
-        return shaped or "x-fal-billable-units" in self.headers or "x-fal-error-type" in self.headers
+        by_field = isinstance(body, dict) and isinstance(body.get("detail"), list)
+        return by_field or "x-fal-billable-units" in self.headers
+
+    @property
+    def is_replay(self) -> bool:
+        """The same, or an error type, which fal's machinery gives to a finished request's answer and to its own."""
+        body = self.json
+        typed = isinstance(body, dict) and "error_type" in body
+        return self.is_the_models or typed or "x-fal-error-type" in self.headers
 
     @property
     def is_from_fal(self) -> bool:

@@ -245,8 +245,9 @@ class FalClient(FalClientInterface):
     def _failure(self, endpoint_id: str, request_id: str, answer: Answer) -> FalError:
         """Tell the model's failure, which the result replays with its code, from a fal that cannot answer.
 
-        It is the model's only if the answer can be fal's own and the status says COMPLETED. A bad gateway that
-        carries no trace of a model needs the status to name an error as well, so that a song is not given up for it.
+        It is the model's only if the answer can be fal's own and the status says COMPLETED. A 5xx that carries no trace
+        of a model needs the status to name an error as well: fal's own machinery, when it stumbles over a good result,
+        answers just so, and a song that was billed is not given up for it.
         """
         if answer.status_code in {404, 410} and not answer.is_replay:
             return NotFound(said=answer.said())
@@ -255,9 +256,9 @@ class FalClient(FalClientInterface):
         status = self.status(endpoint_id, request_id)
         if status.status != "COMPLETED":
             return NotFinished(said=answer.said())
-        if answer.status_code in {502, 503, 504} and not (answer.is_replay or status.error):
-            return unreachable(answer)
         said = answer.said()
+        if answer.status_code >= 500 and not (answer.is_the_models or _is_named_by(status, said)):
+            return unreachable(answer)
         if status.error_type == "client_cancelled":
             said = replace(said, error_type=status.error_type)
         return generation_failed(said, answer.json)
@@ -313,6 +314,15 @@ def _status(body: object) -> Status | None:
         _text(body.get("error")),
         _text(body.get("error_type")),
     )
+
+
+def _is_named_by(status: Status, said: Said) -> bool:
+    """Whether the status tells of this very failure: of one at all, and of no other kind.
+
+    A request that was cancelled is known by its status alone.
+    """
+    named = bool(status.error or status.error_type)
+    return named and status.error_type in {None, said.error_type, "client_cancelled"}
 
 
 def _log_line(line: Mapping[str, object]) -> LogLine:

@@ -193,7 +193,7 @@ FAILURES: list[tuple[int, dict[str, str], Any, str, str]] = [
 def test_a_replayed_failure_is_the_models_and_equals_the_callbacks(
     server: FalServer, client: FalClient, code: int, headers: dict[str, str], body: Any, expected: str, whose: str
 ) -> None:
-    server.answers(code, body, headers).answers(200, COMPLETED)
+    server.answers(code, body, headers).answers(200, COMPLETED | {"error": f"Invalid status code: {code}"})
     polled = result_error(client)
     called_back = outcome_error(body, f"Invalid status code: {code}")
     assert isinstance(polled, GenerationFailed)
@@ -221,6 +221,35 @@ def test_a_fal_that_cannot_answer_is_no_failed_generation(
     server.answers(code, body, headers)
     assert isinstance(result_error(client), Unreachable)
     assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "body"),
+    [
+        (500, {"detail": "Internal Server Error"}),
+        (500, {"detail": "Internal Server Error", "error_type": "internal_error"}),
+        (503, {"detail": "No runner", "error_type": "runner_scheduling_failure"}),
+    ],
+)
+def test_a_good_song_is_not_given_up_for_a_fal_that_stumbles_over_its_result(
+    server: FalServer, client: FalClient, code: int, body: Any
+) -> None:
+    server.answers(code, body, FROM_FAL).answers(200, COMPLETED)
+    assert isinstance(result_error(client), Unreachable)
+
+
+def test_a_failure_is_not_taken_for_another_that_fal_stumbles_into_while_it_tells_of_it(
+    server: FalServer, client: FalClient
+) -> None:
+    """What fal bills for it stands in its own answer alone."""
+    named = COMPLETED | {"error": "Invalid status code: 422", "error_type": "no_media_generated"}
+    server.answers(500, {"detail": "Oops", "error_type": "internal_error"}, FROM_FAL).answers(200, named)
+    assert isinstance(result_error(client), Unreachable)
+
+
+def test_a_models_own_failure_is_believed_where_the_status_names_no_error(server: FalServer, client: FalClient) -> None:
+    server.answers(500, {"detail": DETAIL}).answers(200, COMPLETED)
+    assert isinstance(result_error(client), GenerationFailed)
 
 
 def test_a_failure_before_completion_is_not_believed(server: FalServer, client: FalClient) -> None:

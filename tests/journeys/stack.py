@@ -18,6 +18,8 @@ import httpx
 import psycopg
 
 from neoapex.embedded import ports
+from neoapex.embedded.children import Child
+from neoapex.embedded.postgres import PostgresServer
 from neoapex.embedded.redis import RedisServer
 from tests.simulator.server import RunningSimulator, running_simulator
 
@@ -35,6 +37,9 @@ class RunningStudio:
         self.port = port
         self.environment = environment
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        # Its own PostgreSQL and Redis, by name; without, those of the test run, which nobody may kill.
+        self.servers: dict[str, PostgresServer | RedisServer] = {}
+        self._children: dict[str, Child] = {}
 
     def manage(self, *arguments: str) -> str:
         command = [sys.executable, "manage.py", *arguments]
@@ -61,6 +66,11 @@ class RunningStudio:
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
 
     def start(self, name: str) -> None:
+        if name in self.servers:
+            self._children[name] = self.servers[name].start()
+            return
+        for left in self.home.glob("beat-schedule*") if name == "beat" else ():
+            left.unlink()
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 self._command(name), cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
@@ -73,10 +83,15 @@ class RunningStudio:
             "web": [*python, "granian", "--interface", "asgi", "neoapex.asgi:application", "--host", "127.0.0.1",
                     "--port", str(self.port), "--workers", "1", "--workers-kill-timeout", "2", "--no-ws"],
             "worker": [*celery, "worker", "-Q", "fal,media,default", "-c", "4", "--without-gossip", "--without-mingle"],
-            "beat": [*celery, "beat"],
+            "beat": [*celery, "beat", "--pidfile="],
         }[name]  # fmt: skip
 
     def stop(self, name: str) -> None:
+        if name in self.servers:
+            child = self._children.pop(name, None)
+            if child is not None:
+                child.stop()
+            return
         process = self.processes.pop(name, None)
         if process is None:
             return
@@ -88,9 +103,13 @@ class RunningStudio:
             process.wait(10)
 
     def kill(self, name: str) -> None:
-        process = self.processes.pop(name)
+        """SIGKILL of the process and all that share its session."""
+        process = self._children.pop(name).process if name in self.servers else self.processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
+
+    def is_up(self, name: str) -> bool:
+        return name in self._children or name in self.processes
 
     def log(self, name: str) -> str:
         return (self.home / f"{name}.log").read_text(errors="replace")
@@ -133,21 +152,25 @@ def wait_for(done: Callable[[], bool], seconds: float, why: Callable[[], str]) -
 
 @contextmanager
 def running_studio(
-    settings: dict[str, str] | None = None, *, with_worker: bool = True, **simulator: Any
+    settings: dict[str, str] | None = None, *, with_worker: bool = True, durable: bool = False, **simulator: Any
 ) -> Iterator[RunningStudio]:
-    """A studio with its own database, Redis and simulator; `settings` are environment variables on top."""
+    """A studio with its own database, Redis and simulator; `settings` are environment variables on top.
+
+    A durable one has a PostgreSQL of its own as well, and both servers lose nothing when they are killed.
+    """
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="neoapex-journey-")))
         home.chmod(0o711)
         sim = stack.enter_context(running_simulator(**simulator))
-        database_url = stack.enter_context(_own_database())
-        redis = RedisServer(
-            home / "redis", ports.random_free(), secrets.token_hex(8), durable=False, log_path=home / "redis.log"
-        )
-        stack.callback(redis.start().stop)
+        servers = _servers(home, durable=durable)
+        database_url = servers["postgres"].url if durable else stack.enter_context(_own_database())
         port = ports.random_free()
-        environment = _environment(home, sim, database_url, redis.url, port) | (settings or {})
+        environment = _environment(home, sim, database_url, servers["redis"].url, port) | (settings or {})
         studio = RunningStudio(home, sim, environment, port)
+        studio.servers = servers
+        for name in servers:
+            stack.callback(studio.stop, name)
+            studio.start(name)
         studio.manage("migrate", "-v", "0")
         studio.manage("collectstatic", "--noinput", "-v", "0")
         studio.manage("seed_demo")
@@ -156,6 +179,19 @@ def running_studio(
             studio.start(name)
         studio.wait_ready()
         yield studio
+
+
+def _servers(home: Path, *, durable: bool) -> dict[str, PostgresServer | RedisServer]:
+    password = secrets.token_hex(8)
+    redis = RedisServer(
+        home / "redis", ports.random_free(), password, durable=durable, log_path=home / "redis-server.log"
+    )
+    if not durable:
+        return {"redis": redis}
+    postgres = PostgresServer(
+        home / "postgres", ports.random_free(), password, durable=True, log_path=home / "postgres-server.log"
+    )
+    return {"postgres": postgres, "redis": redis}
 
 
 @contextmanager

@@ -52,3 +52,23 @@ def test_the_description_says_what_to_send_for_a_song() -> None:
         assert {"endpoint", "prompt", "tags", "lyrics", "vibe_strength", "seed", "num_songs"} <= sent.keys()
     headers = [parameter["name"] for parameter in paths["/api/generations"]["post"]["parameters"]]
     assert headers == ["Idempotency-Key"]
+
+
+def test_every_call_names_what_the_api_answers_anywhere(stranger: Client, db: None) -> None:
+    for path, methods in described(stranger)["paths"].items():
+        for method, call in methods.items():
+            assert {"401", "413", "429", "503"} <= call["responses"].keys(), path
+            assert ("415" in call["responses"]) is (method == "post"), path
+            refusals = [answer for status, answer in call["responses"].items() if int(status) >= 400]
+            shapes = {str(answer["content"]["application/json"]["schema"]) for answer in refusals}
+            assert shapes == {"{'$ref': '#/components/schemas/ErrorOut'}"}, path
+
+
+def test_what_the_domain_judges_is_described_all_the_same(stranger: Client, db: None) -> None:
+    paths = described(stranger)["paths"]
+    [key] = paths["/api/generations"]["post"]["parameters"]
+    assert "255" in str(key["schema"])
+    months = [
+        parameter for parameter in paths["/api/ledger/entries"]["get"]["parameters"] if parameter["name"] == "month"
+    ]
+    assert "0[1-9]|1[0-2]" in str(months)

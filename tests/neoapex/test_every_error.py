@@ -209,11 +209,21 @@ def test_a_fault_of_ours_shows_its_number_and_nothing_else(
 
 @pytest.mark.parametrize("path", ["/", "/api/tags", "/budget/", "/credits/balance"])
 @pytest.mark.parametrize("headers", [JSON, HTML], ids=["json", "html"])
-def test_without_a_database_the_answer_is_still_in_shape(browser: Client, path: str, headers: dict[str, str]) -> None:
+def test_without_a_database_everybody_is_asked_to_come_again(
+    browser: Client, path: str, headers: dict[str, str]
+) -> None:
     with connection.execute_wrapper(break_with(OperationalError("the server closed the connection"))):
         answer = browser.get(path, headers=headers)
-    assert answer.status_code == 500
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
     assert answer.headers["X-Request-Id"] in answer.content.decode()
+
+
+def test_a_program_is_told_in_shape_that_the_database_is_away(program: Client) -> None:
+    with connection.execute_wrapper(break_with(OperationalError("the server closed the connection"))):
+        answer = program.post("/api/generations", "{}", content_type="application/json")
+    assert_structured(answer, 503, "not_ready")
+    assert "closed the connection" not in answer.content.decode()
 
 
 def test_a_page_for_errors_that_breaks_itself_becomes_json(

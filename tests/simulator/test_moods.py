@@ -56,6 +56,11 @@ def test_a_503_may_come_from_nginx_and_without_a_request_id(sim: RunningSimulato
     assert "x-fal-request-id" not in response.headers
 
 
+def test_a_422_may_be_a_plain_text(sim: RunningSimulator) -> None:
+    sim.set_mood(answer_status=422, as_text=True)
+    assert isinstance(post(sim).json()["detail"], str)
+
+
 def test_an_ambiguous_answer_may_hide_an_accepted_request(sim: RunningSimulator) -> None:
     before = len(sim.requests())
     sim.set_mood(answer_status=502, accept_anyway=True)
@@ -215,6 +220,39 @@ def test_moods_are_listed_used_up_and_cleared(sim: RunningSimulator) -> None:
     assert listed == [{"next": 1, "answer_status": 500}, {"next": 1, "call": "status", "delay_seconds": 0.01}]
     sim.clear_moods()
     assert sim.call("GET", "/_sim/moods").json() == {"moods": []}
+
+
+def test_a_mood_with_a_seed_waits_for_its_own_song(sim: RunningSimulator) -> None:
+    sim.set_mood(answer_status=410, seed=8)
+    sim.set_mood(answer_status=429, seed=7)
+    statuses = [
+        sim.call("POST", "/sonauto/v2/text-to-music", json=SONG | {"seed": seed}).status_code for seed in (7, 7, 8, 8)
+    ]
+    assert statuses == [429, 200, 410, 200]
+
+
+def test_a_mood_with_a_seed_leaves_what_is_no_song_alone(sim: RunningSimulator) -> None:
+    sim.set_mood(answer_status=410, seed=7)
+    assert sim.call("POST", "/sonauto/v2/text-to-music", content=b"[7]").status_code == 400
+    assert len(sim.call("GET", "/_sim/moods").json()["moods"]) == 1
+
+
+def test_a_mood_with_a_chance_strikes_about_so_often_and_always_at_the_same_calls(sim: RunningSimulator) -> None:
+    def struck() -> list[bool]:
+        sim.clear_moods()
+        sim.set_mood(call="platform", answer_status=503, chance=0.3, next=60)
+        return [sim.call("GET", "/v1/models").status_code == 503 for _ in range(61)]
+
+    first = struck()
+    assert 6 <= sum(first) <= 32
+    assert not first[60]
+    assert struck() == first
+
+
+def test_a_mood_that_does_not_strike_leaves_the_call_to_the_next(sim: RunningSimulator) -> None:
+    sim.set_mood(call="platform", answer_status=503, chance=1e-9, next=9)
+    sim.set_mood(call="platform", answer_status=502)
+    assert [sim.call("GET", "/v1/models").status_code for _ in range(2)] == [502, 200]
 
 
 def test_an_unknown_mood_is_refused(sim: RunningSimulator) -> None:

@@ -199,6 +199,17 @@ def test_a_payload_error_leaves_the_payload_to_the_queue(sim: RunningSimulator, 
     assert sim.call("GET", f"/sonauto/v2/requests/{request_id}").json()["audio"]
 
 
+@pytest.mark.parametrize(("more", "words"), [({}, ["OK", "ERROR"]), ({"fail": "no_media_generated"}, ["ERROR", "OK"])])
+def test_a_contradiction_follows_the_truth(
+    sim: RunningSimulator, receiver: Receiver, more: dict[str, Any], words: list[str]
+) -> None:
+    sim.set_mood(webhook_contradicts=True, **more)
+    request_id = submit(sim, webhook=receiver.url)["request_id"]
+    bodies = [json.loads(delivery.body) for delivery in receiver.wait_for(2)]
+    assert [body["status"] for body in bodies] == words
+    assert {body["request_id"] for body in bodies} == {request_id}
+
+
 @pytest.mark.parametrize(("keep", "published"), [(True, 2), (False, 1)])
 def test_rotation_signs_with_a_new_key(receiver: Receiver, keep: bool, published: int) -> None:
     with running_simulator() as sim:

@@ -173,14 +173,17 @@ def test_a_wish_after_a_lost_answer_waits_for_the_callback(ada: User, fal: MockF
     assert money_of(ada) == (ONE_SONG, 0)
 
 
-def test_a_fal_out_of_reach_is_asked_again_by_the_sweep(ada: User, fal: MockFalClient, rings: Rings) -> None:
-    generation = cancel(submitted(ada))
+@pytest.mark.parametrize("state", [State.SUBMITTED, State.RUNNING, State.LOST])
+def test_a_fal_out_of_reach_is_asked_again_by_the_sweep(
+    ada: User, fal: MockFalClient, rings: Rings, state: State
+) -> None:
+    generation = cancel(put(submitted(ada), state))
     fal.will_raise("cancel", Unreachable())
     sweep.cancel_at_fal(generation.pk)
-    assert Generation.objects.get(pk=generation.pk).state == State.SUBMITTED
+    assert Generation.objects.get(pk=generation.pk).state == state
     rings.clear()
     sweep.sweep()
     assert rings == [], "the wish is fresh: its own ring may still be on its way"
-    put(generation, State.SUBMITTED, cancel_requested_at=timezone.now() - sweep.WISH_AGAIN * 2)
+    put(generation, state, cancel_requested_at=timezone.now() - sweep.WISH_AGAIN * 2)
     sweep.sweep()
     assert rings == [("studio.cancel_at_fal", {"generation_id": str(generation.pk)})]

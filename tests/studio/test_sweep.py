@@ -187,6 +187,35 @@ def test_a_day_without_any_record_gives_the_money_back(ada: User, fal: MockFalCl
     assert money_of(ada) == (0, 0)
 
 
+def test_a_fal_out_of_reach_for_the_last_question_is_asked_again_before_the_money_goes_back(
+    ada: User, fal: MockFalClient
+) -> None:
+    generation = silent(submitted(ada), 25 * HOUR, State.LOST)
+    fal.will_raise("status", Unreachable(), Unreachable())
+    assert swept(generation).state == State.LOST
+    assert money_of(ada) == (ONE_SONG, 0)
+    fal.advance(request_of(generation))
+    assert swept(generation).state == State.INGESTING
+
+
+def test_a_song_that_fal_finished_is_not_released_while_its_result_is_out_of_reach(
+    ada: User, fal: MockFalClient
+) -> None:
+    generation = silent(submitted(ada), 25 * HOUR, State.LOST)
+    fal.advance(request_of(generation))
+    fal.will_raise("result", Unreachable(), Unreachable())
+    assert swept(generation).state == State.LOST
+    assert money_of(ada) == (ONE_SONG, 0)
+
+
+def test_a_fal_out_of_reach_for_good_gives_the_money_back_all_the_same(ada: User, fal: MockFalClient) -> None:
+    generation = silent(submitted(ada), 49 * HOUR, State.LOST)
+    fal.will_raise("status", Unreachable(), Unreachable())
+    released = swept(generation)
+    assert (released.state, released.reason_code) == (State.FAILED, "lost")
+    assert money_of(ada) == (0, 0)
+
+
 @pytest.mark.parametrize("status", [IN_PROGRESS, Status("IN_QUEUE", 3)])
 def test_nothing_is_released_that_fal_still_works_on(ada: User, fal: MockFalClient, status: Status) -> None:
     generation = silent(submitted(ada), 25 * HOUR, State.LOST)

@@ -82,6 +82,33 @@ def test_a_failure_whose_result_can_not_be_had_is_settled_from_its_body(
     assert generation.reason_code == "content_policy_violation"
 
 
+def test_a_failure_whose_bill_is_out_of_reach_ends_at_once_and_is_paid_when_fal_can_be_asked(
+    ada: User, generation: Generation, fal: MockFalClient
+) -> None:
+    said = Said(422, error_type="no_media_generated", billable_units=Decimal(1))
+    fal.fail(str(generation.request_id), generation_failed(said, None))
+    fal.will_raise("result", Unreachable())
+    delivery = delivered(generation, error_body(str(generation.request_id), kind="no_media_generated"))
+    assert (generation.state, money_of(ada), house_micros()) == (State.FAILED, (0, 0), 0)
+    due_again(delivery)
+    tasks.process_waiting()
+    delivery.refresh_from_db()
+    assert (delivery.flag, delivery.attempts, delivery.processed_at is None) == ("", 2, False)
+    assert (money_of(ada), house_micros()) == ((0, 0), ONE_SONG)
+
+
+def test_a_failure_whose_bill_stays_out_of_reach_is_no_dead_delivery(
+    generation: Generation, fal: MockFalClient
+) -> None:
+    fal.will_raise("result", *(Unreachable() for _ in range(deliveries.TRIES)))
+    delivery = delivered(generation, error_body(str(generation.request_id)))
+    for _ in range(deliveries.TRIES - 1):
+        due_again(delivery)
+        tasks.process_waiting()
+    delivery.refresh_from_db()
+    assert (delivery.flag, delivery.attempts, delivery.processed_at is None) == ("", deliveries.TRIES, False)
+
+
 @pytest.mark.parametrize("error", [None, 7, {"a": 1}, ["x"], "", "no code in here"])
 @pytest.mark.parametrize("payload", [None, 7, "text", [], {"detail": 7}, {"detail": [None, 7]}])
 def test_a_failure_of_any_shape_is_a_failure(generation: Generation, payload: Any, error: Any) -> None:
