@@ -13,13 +13,18 @@ from studio.models import Event
 logger = logging.getLogger("studio.events")
 
 WATCH_SECONDS = 40
+# A Redis that hangs must not hold up whoever makes a song: what isn't pushed is caught up on.
+PATIENCE_SECONDS = 1
 REPLAY_LIMIT = 200
 
 
 @cache
 def connection() -> "redis.Redis":
     return redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30
+        settings.REDIS_URL,
+        socket_timeout=PATIENCE_SECONDS,
+        socket_connect_timeout=PATIENCE_SECONDS,
+        health_check_interval=30,
     )
 
 
