@@ -136,7 +136,7 @@ def _claim(track_id: UUID) -> Track | None:
 def _leave_for_a_person(track: Track) -> None:
     """The dead letter: no worker is given to it any more, and nobody pays for what can't be heard."""
     alarm = f"{track.deaths} workers died over it: it waits for a person"
-    with transaction.atomic():
+    with _generation_locked(track):
         mine = Track.objects.under_way().filter(pk=track.pk, deaths=track.deaths)
         if not mine.update(dead_at=Now(), leased_until=None, alarm=alarm):
             return
@@ -191,34 +191,35 @@ def _renew(track: Track) -> None:
         connection.close()
 
 
+@contextmanager
+def _generation_locked(track: Track) -> Iterator[Generation]:
+    """A transaction on a track and what becomes of its generation, always locked in this order."""
+    with transaction.atomic():
+        yield Generation.objects.select_for_update().get(pk=track.generation_id)
+
+
 def _keep(track: Track, ingested: Ingested) -> None:
-    try:
-        transitions.advance_track(
-            track,
-            State.READY,
-            ready_at=Now(),
-            leased_until=None,
-            deaths=0,
-            dead_at=None,
-            alarm="",
-            reason_code="",
-            reason_message="",
-            master_key=ingested.master_key,
-            master_format=ingested.format,
-            master_bytes=ingested.bytes,
-            master_sha256=ingested.sha256,
-            preview_key=ingested.preview_key,
-            peaks_key=ingested.peaks_key,
-            duration_ms=ingested.duration_ms,
-            sample_rate=ingested.sample_rate,
-            channels=ingested.channels,
-            loudness_lufs=ingested.loudness_lufs,
-        )
-    except StaleTransition:
-        return
-    # Of two variations the first can be heard while the second is still being saved.
-    transitions.record(track.generation, "job_progress", state=track.generation.state, track=str(track.pk))
-    settling.conclude(track.generation_id)
+    found = {
+        "master_key": ingested.master_key,
+        "master_format": ingested.format,
+        "master_bytes": ingested.bytes,
+        "master_sha256": ingested.sha256,
+        "preview_key": ingested.preview_key,
+        "peaks_key": ingested.peaks_key,
+        "duration_ms": ingested.duration_ms,
+        "sample_rate": ingested.sample_rate,
+        "channels": ingested.channels,
+        "loudness_lufs": ingested.loudness_lufs,
+    }
+    well = {"leased_until": None, "deaths": 0, "dead_at": None, "alarm": "", "reason_code": "", "reason_message": ""}
+    with _generation_locked(track) as generation:
+        try:
+            transitions.advance_track(track, State.READY, ready_at=Now(), **well, **found)
+        except StaleTransition:
+            return
+        # Of two variations the first can be heard while the second is still being saved.
+        transitions.record(generation, "job_progress", state=generation.state, track=str(track.pk))
+        settling.conclude(track.generation_id)
 
 
 def _out_of_reach(track: Track, fault: SourceFault) -> None:
@@ -238,7 +239,7 @@ def _source_failed(track: Track, fault: SourceFault) -> None:
     if failed < FETCHES:
         _later(track, FETCH_PAUSES[failed - 1], **reason)
         return
-    with transaction.atomic():
+    with _generation_locked(track):
         try:
             transitions.advance_track(track, State.UNREADABLE, leased_until=None, **reason)
         except StaleTransition:
@@ -259,6 +260,10 @@ def _later(track: Track, pause: timedelta, **fields: object) -> None:
 
 
 # --- Again, by a person's act ----------------------------------------------------------------------------------------
+
+
+def can_be_fetched_again(track: Track) -> bool:
+    return track.state == State.UNREADABLE and track.created_at >= timezone.now() - FETCH_AGAIN_FOR
 
 
 def fetch_again(*, person: User, track_id: UUID) -> Track:
@@ -305,7 +310,7 @@ def _start_afresh(track: Track) -> None:
         raise TrackIsReady
     generation = track.generation
     if track.state == State.UNREADABLE:
-        if track.created_at < timezone.now() - FETCH_AGAIN_FOR:
+        if not can_be_fetched_again(track):
             raise FileForgotten
         transitions.advance_track(track, State.PENDING, **AFRESH)
     elif _is_at_work(track):

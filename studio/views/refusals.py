@@ -3,7 +3,16 @@
 from typing import Final
 
 from ledger.errors import BudgetFrozen, InsufficientBudget, LedgerError, OrganisationCapReached
-from studio.errors import AccountClosed, IdempotencyConflict, InvalidInput, Problem, StudioError, TooManyWaiting
+from studio.errors import (
+    AccountClosed,
+    FileForgotten,
+    IdempotencyConflict,
+    InvalidInput,
+    Problem,
+    StudioError,
+    TooManyWaiting,
+    TrackIsReady,
+)
 
 STATUSES: Final[dict[type[Exception], int]] = {
     InvalidInput: 422,
@@ -12,6 +21,8 @@ STATUSES: Final[dict[type[Exception], int]] = {
     AccountClosed: 403,
     BudgetFrozen: 403,
     IdempotencyConflict: 409,
+    TrackIsReady: 409,
+    FileForgotten: 409,
     TooManyWaiting: 429,
 }
 
