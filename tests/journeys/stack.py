@@ -18,11 +18,36 @@ import httpx
 import psycopg
 
 from neoapex.embedded import ports
+from neoapex.embedded.children import Child
+from neoapex.embedded.postgres import PostgresServer
 from neoapex.embedded.redis import RedisServer
 from tests.simulator.server import RunningSimulator, running_simulator
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
+WORKERS = ("worker", "media")
+QUIET = ("--without-gossip", "--without-mingle")
+
+
+class Server:
+    """A PostgreSQL or Redis of the studio's own, which a test may stop and start again on its data."""
+
+    def __init__(self, server: PostgresServer | RedisServer) -> None:
+        self._server = server
+        self._child: Child | None = None
+        self.url = server.url
+
+    def start(self) -> None:
+        self._child = self._server.start()
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._child is not None
+        os.killpg(self._child.process.pid, number)
 
 
 class RunningStudio:
@@ -35,6 +60,7 @@ class RunningStudio:
         self.port = port
         self.environment = environment
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.servers: dict[str, Server] = {}
 
     def manage(self, *arguments: str) -> str:
         command = [sys.executable, "manage.py", *arguments]
@@ -72,8 +98,11 @@ class RunningStudio:
         return {
             "web": [*python, "granian", "--interface", "asgi", "neoapex.asgi:application", "--host", "127.0.0.1",
                     "--port", str(self.port), "--workers", "1", "--workers-kill-timeout", "2", "--no-ws"],
-            "worker": [*celery, "worker", "-Q", "fal,media,default", "-c", "4", "--without-gossip", "--without-mingle"],
+            "worker": [*celery, "worker", "-n", "worker@%h", "-Q", "fal,default", "-c", "4", *QUIET],
+            "media": [*celery, "worker", "-n", "media@%h", "-Q", "media", "-c", "2", *QUIET],
             "beat": [*celery, "beat"],
+            # Another one beside it, as an operator may start by mistake.
+            "second beat": [*celery, "beat", "--pidfile=", "--schedule", str(self.home / "second-schedule")],
         }[name]  # fmt: skip
 
     def stop(self, name: str) -> None:
@@ -86,6 +115,9 @@ class RunningStudio:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        self.processes[name].send_signal(number)
 
     def kill(self, name: str) -> None:
         process = self.processes.pop(name)
@@ -114,8 +146,11 @@ class RunningStudio:
             seen.update(answer.json())
             return seen["state"] in states
 
-        wait_for(reached, seconds, lambda: f"{seen}\n{self.log('worker')[-4000:]}\n{self.log('web')[-2000:]}")
+        wait_for(reached, seconds, lambda: f"{seen}\n{self._last_words()}")
         return seen
+
+    def _last_words(self) -> str:
+        return "\n".join(self.log(name)[-3000:] for name in (*WORKERS, "web") if (self.home / f"{name}.log").exists())
 
     def ledger_total_micros(self) -> int:
         return int(self.shell("from ledger.queries import total_spent_micros; print(total_spent_micros())"))
@@ -133,29 +168,49 @@ def wait_for(done: Callable[[], bool], seconds: float, why: Callable[[], str]) -
 
 @contextmanager
 def running_studio(
-    settings: dict[str, str] | None = None, *, with_worker: bool = True, **simulator: Any
+    settings: dict[str, str] | None = None,
+    *,
+    with_worker: bool = True,
+    with_postgres: bool = False,
+    **simulator: Any,
 ) -> Iterator[RunningStudio]:
-    """A studio with its own database, Redis and simulator; `settings` are environment variables on top."""
+    """A studio with its own database, Redis and simulator; `settings` are environment variables on top.
+
+    `with_postgres` gives it a database server of its own, for tests that stop it.
+    """
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="neoapex-journey-")))
         home.chmod(0o711)
         sim = stack.enter_context(running_simulator(**simulator))
-        database_url = stack.enter_context(_own_database())
-        redis = RedisServer(
-            home / "redis", ports.random_free(), secrets.token_hex(8), durable=False, log_path=home / "redis.log"
-        )
-        stack.callback(redis.start().stop)
+        servers = {"redis": Server(_redis(home))}
+        if with_postgres:
+            servers["postgres"] = Server(_postgres(home))
+        for server in servers.values():
+            stack.callback(server.stop)
+            server.start()
+        database_url = servers["postgres"].url if with_postgres else stack.enter_context(_own_database())
         port = ports.random_free()
-        environment = _environment(home, sim, database_url, redis.url, port) | (settings or {})
+        environment = _environment(home, sim, database_url, servers["redis"].url, port) | (settings or {})
         studio = RunningStudio(home, sim, environment, port)
+        studio.servers = servers
         studio.manage("migrate", "-v", "0")
         studio.manage("collectstatic", "--noinput", "-v", "0")
         studio.manage("seed_demo")
-        for name in ("web", "worker", "beat") if with_worker else ("web",):
+        for name in ("web", *WORKERS, "beat") if with_worker else ("web",):
             stack.callback(studio.stop, name)
             studio.start(name)
         studio.wait_ready()
         yield studio
+
+
+def _redis(home: Path) -> RedisServer:
+    log_path = home / "redis.log"
+    return RedisServer(home / "redis", ports.random_free(), secrets.token_hex(8), durable=False, log_path=log_path)
+
+
+def _postgres(home: Path) -> PostgresServer:
+    log_path = home / "postgres.log"
+    return PostgresServer(home / "postgres", ports.random_free(), secrets.token_hex(8), durable=True, log_path=log_path)
 
 
 @contextmanager
