@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import ledger_growth, ledger_pairs, serving, song_ready, webhook_accept
+from benchmarks import enqueue, ledger_growth, ledger_pairs, serving, song_ready, webhook_accept, worker_recovery
 from benchmarks.ratios import Ratio
 from neoapex.embedded import ports
 from neoapex.embedded.postgres import PostgresServer
@@ -19,6 +19,8 @@ BENCHMARKS: dict[str, Callable[[], list[Ratio]]] = {
     "webhook_accept": webhook_accept.run,
     "song_ready": song_ready.run,
     "serving": serving.run,
+    "enqueue": enqueue.run,
+    "worker_recovery": worker_recovery.run,
 }
 
 

@@ -88,3 +88,8 @@ def _ringer(_process: int) -> _Ringer:
 def ring_soon(task: str, **ids: str) -> None:
     """Ring from a thread of our own within some milliseconds, together with others who ask for the same."""
     _ringer(os.getpid()).want(task, **ids)
+
+
+def finish_rings(seconds: float) -> None:
+    """Wait until everything that was asked for here is rung, but not for longer."""
+    _ringer(os.getpid()).finish(seconds)

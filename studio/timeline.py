@@ -57,7 +57,7 @@ def _words(event: Event, tracks: Sequence[Track], *, first: bool) -> str:
     if data.get("track"):
         return _named_track(data["track"], tracks, _("The song is saved"), _("Variation %s is saved"))
     if isinstance(data.get("queue_position"), int):
-        return _("Number %d in fal’s line") % (data["queue_position"] + 1)
+        return str(_("Number %d in fal’s line") % (data["queue_position"] + 1))
     if data.get("logs"):
         return _("fal’s model wrote to its log")
     if event.name == "job_queued" and not first:
@@ -71,4 +71,6 @@ def _words(event: Event, tracks: Sequence[Track], *, first: bool) -> str:
 
 def _named_track(track_id: str, tracks: Sequence[Track], one: str, several: str) -> str:
     found = next((track for track in tracks if str(track.pk) == track_id), None)
-    return one if found is None or len(tracks) < 2 else several % "AB"[found.variation]
+    if found is None or len(tracks) < 2:
+        return one
+    return str(several % "AB"[found.variation])

@@ -19,7 +19,7 @@ from ledger.admin.pages import person_of
 from ledger.admin.windows import dollars, link_to, list_address
 from studio import endpoints, timeline, tracks
 from studio.errors import StudioError
-from studio.models import AccessToken, Generation, Track
+from studio.models import AccessToken, Generation, Track, User
 from studio.states import TrackState
 
 REFERENCE = "generation:"
@@ -144,7 +144,7 @@ class TrackAdmin(WindowAdmin):
     search_fields = ("=id", "person__email")
     list_select_related = ("person",)
     exclude = ("source_url",)
-    actions = ("try_again",)
+    actions = ("try_again",)  # type: ignore[assignment] # unlike other windows, this one has an act
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("studio.change_track")
@@ -152,10 +152,12 @@ class TrackAdmin(WindowAdmin):
     @admin.action(permissions=["act"], description=gettext_lazy("Fetch again"))
     def try_again(self, request: HttpRequest, queryset: "QuerySet[Track]") -> None:
         """Whatever can't be fetched again is named, and stops nothing else."""
+        author = person_of(request)
+        assert isinstance(author, User)  # noqa: S101 - there are no other people
         fetched = 0
         for track in queryset.order_by("created_at")[:MAX_AT_ONCE]:
             try:
-                tracks.try_again(track.pk, author=person_of(request))
+                tracks.try_again(track.pk, author=author)
             except StudioError as error:
                 messages.error(request, f"{track}: {error.message} {error.hint}")
             else:

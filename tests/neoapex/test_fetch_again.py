@@ -14,7 +14,7 @@ from tests.neoapex.shapes import assert_structured
 
 def unreadable(person: User, **fields: Any) -> Track:
     generation = factories.make_generation(person=person, state="FAILED", charged_micros=0)
-    reason = {"reason_code": "source_truncated", "reason_message": "The song's file is incomplete."}
+    reason: dict[str, Any] = {"reason_code": "source_truncated", "reason_message": "The song's file is incomplete."}
     return factories.make_track(generation, state="UNREADABLE", **reason, **fields)
 
 

@@ -1,13 +1,16 @@
 """Audio that could not be had is fetched once more: by its owner or an admin, as often as they like, for nothing."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
-from studio import settling, tracks
+from studio import settling, sweep, tracks
 from studio.errors import FileForgotten, NotFound, TrackIsReady
+from studio.fal.errors import FalError
 from studio.media.errors import AudioUnreadable, SourceMissing
 from studio.models import Generation, Track, User
 from studio.states import GenerationState as State
@@ -106,7 +109,7 @@ def test_one_fetched_again_before_the_other_has_ended_is_paid_for_as_it_can_be_h
 
 def test_a_late_song_that_could_not_be_read_is_fetched_again_too(ada: User, media: Media) -> None:
     generation = put(submitted(ada), State.LOST)
-    settling.fail(generation, settling.FalError())
+    settling.fail(generation, FalError())
     settling.settle(generation.pk, song(), request_id=generation.request_id)
     [track] = generation.tracks.all()
     unreadable(track, media)
@@ -215,12 +218,19 @@ def test_a_click_while_the_song_is_concluded_loses_nothing(ada: User, media: Med
         [track] = delivered(ada)
         unreadable(track, media)
         put(track.generation, State.INGESTING, charged_micros=0)
-        acts = [lambda: settling.conclude(track.generation_id), lambda: fetch_again(track)] * 3  # noqa: B023
-        assert errors_in(race(6, lambda number: acts[number]())) == []  # noqa: B023
+        acts: list[Callable[[], object]] = [
+            partial(settling.conclude, track.generation_id),
+            partial(fetch_again, track),
+        ]
+        assert errors_in(race(6, partial(run_one, acts * 3))) == []
         assert again(track).state == TrackState.PENDING
         assert again(track).generation.state == State.INGESTING
         tracks.fetch(track.pk)
         assert again(track).generation.state == State.READY
+
+
+def run_one(acts: list[Callable[[], object]], number: int) -> object:
+    return acts[number]()
 
 
 def test_a_song_never_waits_for_a_dead_letter(ada: User) -> None:
@@ -228,7 +238,5 @@ def test_a_song_never_waits_for_a_dead_letter(ada: User) -> None:
     [track] = delivered(ada)
     Track.objects.filter(pk=track.pk).update(dead_at=timezone.now(), alarm="dead")
     aged(track.generation, created_at=10)
-    from studio import sweep  # noqa: PLC0415
-
     sweep.sweep()
     assert again(track).generation.state == State.FAILED

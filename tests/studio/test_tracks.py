@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from studio import settling, tracks
@@ -287,7 +287,7 @@ def test_a_lease_outlives_a_database_that_is_restarted(track: Track, monkeypatch
             raise OperationalError("terminating connection due to administrator command")
 
     closed: list[int] = []
-    monkeypatch.setattr(tracks.connection, "close", lambda: closed.append(1))
+    monkeypatch.setattr(connection, "close", lambda: closed.append(1))
     monkeypatch.setattr(Track, "objects", Away())
     tracks._renew(track)
     assert closed == [1]
