@@ -122,7 +122,7 @@ class GenerationAdmin(WindowAdmin):
 
 
 class DoubtFilter(admin.SimpleListFilter):
-    title = gettext_lazy("in doubt")
+    title = gettext_lazy("doubt")
     parameter_name = "doubt"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:  # noqa: ARG002
@@ -139,7 +139,7 @@ class DoubtFilter(admin.SimpleListFilter):
 
 @admin.register(Track)
 class TrackAdmin(WindowAdmin):
-    list_display = ("created_at", "person", "state", "master_format", "master_bytes", "attempts", "deaths", "alarm")
+    list_display = ("created_at", "person", "state", "alarm", "attempts", "deaths", "master_format", "master_bytes")
     list_filter = (DoubtFilter, "state", "master_storage")
     search_fields = ("=id", "person__email")
     list_select_related = ("person",)

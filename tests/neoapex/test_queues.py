@@ -1,6 +1,7 @@
 """Every task has a worker, an end, and a message that outlives its longest run."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import Task
@@ -16,7 +17,7 @@ from neoapex.embedded.studio import Studio
 OURS = ("studio.", "ledger.", "webhooks.")
 
 
-def tasks() -> list[Task]:
+def tasks() -> "list[Task[Any, Any]]":
     app.loader.import_default_modules()
     return [task for name, task in sorted(app.tasks.items()) if name.startswith(OURS)]
 
@@ -26,7 +27,7 @@ def queue_of(name: str) -> str:
 
 
 @pytest.mark.parametrize("task", tasks(), ids=lambda task: task.name)
-def test_a_task_ends_before_its_message_is_given_to_another_worker(task: Task) -> None:
+def test_a_task_ends_before_its_message_is_given_to_another_worker(task: "Task[Any, Any]") -> None:
     hard = task.time_limit or app.conf.task_time_limit
     soft = task.soft_time_limit or app.conf.task_soft_time_limit
     assert 0 < soft < hard < app.conf.broker_transport_options["visibility_timeout"]
@@ -40,7 +41,8 @@ def test_what_is_routed_and_what_beats_are_tasks_that_exist() -> None:
 
 def test_no_beat_outlives_its_use() -> None:
     """A worker that was away for an hour finds one sweep to do, not hundreds."""
-    for entry in settings.CELERY_BEAT_SCHEDULE.values():
+    schedule: dict[str, Any] = settings.CELERY_BEAT_SCHEDULE
+    for entry in schedule.values():
         assert entry["options"]["expires"] > 0
 
 
