@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import dispatch_cost, ledger_growth, ledger_pairs, serving, song_ready, webhook_accept
+from benchmarks import (
+    dispatch_cost,
+    enqueue,
+    ledger_growth,
+    ledger_pairs,
+    serving,
+    song_ready,
+    webhook_accept,
+    worker_recovery,
+)
 from benchmarks.ratios import Ratio
 from neoapex.embedded import ports
 from neoapex.embedded.postgres import PostgresServer
@@ -20,6 +29,8 @@ BENCHMARKS: dict[str, Callable[[], list[Ratio]]] = {
     "song_ready": song_ready.run,
     "serving": serving.run,
     "dispatch_cost": dispatch_cost.run,
+    "enqueue": enqueue.run,
+    "worker_recovery": worker_recovery.run,
 }
 
 

@@ -20,6 +20,7 @@ from studio.fal import breaker
 
 SEE_MONEY = "ledger.view_budget"
 SEE_SONGS = "studio.view_generation"
+SEE_TRACKS = "studio.view_track"
 EXPORT_HEADER = ("month", "email", "granted", "held", "spent", "available")
 
 
@@ -31,6 +32,8 @@ class StudioAdminSite(admin.AdminSite):
         context = super().each_context(request)
         if self.has_permission(request) and request.user.has_perm(SEE_MONEY):
             context["books_alarm"] = dashboard.alarm()
+        if self.has_permission(request) and request.user.has_perm(SEE_TRACKS):
+            context["songs_alarm"] = dashboard.songs_alarm()
         return context
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:

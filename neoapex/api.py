@@ -97,6 +97,8 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.IdempotencyConflict: 409,
     studio.AlreadyFinal: 409,
     studio.TrackNotReady: 409,
+    studio.TrackIsReady: 409,
+    studio.FileForgotten: 409,
     studio.StaleTransition: 409,
     studio.TooManyWaiting: 429,
     studio.RateReached: 429,

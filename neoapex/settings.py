@@ -115,8 +115,14 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_TASK_TIME_LIMIT = 900
-CELERY_TASK_SOFT_TIME_LIMIT = 840
+# Told to end by SIGQUIT, a worker may finish what takes no longer than this; the rest goes back, for others to do.
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 3.0
+# Well above what fal's own timeouts add up to, below what anybody would wait for.
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_TASK_SOFT_TIME_LIMIT = 240
+# A long song from a slow host, and an audit of millions of entries, take their time.
+LONG_TASK = {"time_limit": 900, "soft_time_limit": 840}
+CELERY_TASK_ANNOTATIONS = {"studio.ingest": LONG_TASK, "ledger.audit": LONG_TASK}
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "studio.ingest": {"queue": "media"},
@@ -125,7 +131,10 @@ CELERY_TASK_ROUTES = {
     "studio.look": {"queue": "fal"},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# However long Redis is away, workers wait for it: the default gives up after a while and ends them.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # Above the longest task: what runs longer would be given to a second worker while the first is at it.
     "visibility_timeout": 1200,
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
@@ -141,6 +150,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=min(NEOAPEX_SWEEP_AFTER, 15)),
         "options": {"expires": 60},
     },
+    # What a killed worker or a flushed broker left lying is rung for again within seconds.
+    "ring": {"task": "studio.ring", "schedule": timedelta(seconds=5), "options": {"expires": 10}},
     "tidy": {"task": "studio.tidy", "schedule": timedelta(minutes=10), "options": {"expires": 600}},
     "look": {"task": "studio.look", "schedule": timedelta(seconds=3), "options": {"expires": 10}},
     "audit": {"task": "ledger.audit", "schedule": crontab(hour="3", minute="17"), "options": {"expires": 3600}},

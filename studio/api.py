@@ -26,6 +26,7 @@ from studio.schemas import (
     QuoteOut,
     TagOut,
     TagsOut,
+    TrackOut,
 )
 from studio.states import GenerationState
 
@@ -134,7 +135,7 @@ def list_generations(
 ) -> GenerationsOut:
     """One's own generations, newest first. The timeline is left out here."""
     page = queries.feed(person_of(request), before=cursor, limit=limit, state=state)
-    items = [GenerationOut.of(card, timeline=False) for card in page.cards]
+    items = [GenerationOut.of(card, with_timeline=False) for card in page.cards]
     return GenerationsOut(items=items, next_cursor=page.next_cursor)
 
 
@@ -152,6 +153,16 @@ def cancel_generation(request: HttpRequest, generation_id: UUID) -> CancelOut:
     """Out of line at once while it waits; afterwards a wish that fal may or may not grant."""
     generation = generations.cancel(person=person_of(request), generation_id=generation_id)
     return CancelOut(state=generation.state, cancel_requested=generation.cancel_requested_at is not None)
+
+
+@router.post(
+    "/tracks/{track_id}/fetch-again",
+    response={200: TrackOut, 401: ErrorOut, 404: ErrorOut, 409: ErrorOut},
+    tags=["songs"],
+)
+def fetch_track_again(request: HttpRequest, track_id: UUID) -> TrackOut:
+    """Fetch once more what came as audio that can't be read, within seven days. It costs nothing."""
+    return TrackOut.of(tracks.fetch_again(person=person_of(request), track_id=track_id))
 
 
 @_file("/tracks/{track_id}/preview")

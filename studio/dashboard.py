@@ -11,18 +11,20 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ledger import months, organisation
 from ledger.models import RESOLUTIONS, AuditRun, Budget, BudgetKind, Entry, EntryKind, OrganisationMonth, Spending
 from ledger.money import format_dollars, whole_percent
 from ledger.queries import DaySpending
 from studio import endpoints
-from studio.models import Generation, LineKind, Reconciliation, User, generation_id_of
+from studio.models import Generation, LineKind, Reconciliation, Track, User, generation_id_of
 from studio.states import GenerationState
 
 TOP_PEOPLE: Final = 20
 SHOWN_HOLDS: Final = 50
 SHOWN_HOUSE: Final = 20
+SHOWN_DOUBTFUL: Final = 20
 FAILURES_SINCE: Final = timedelta(days=7)
 HOLD_IS_OLD: Final = timedelta(hours=1)
 AUDIT_IS_OLD: Final = timedelta(days=2)
@@ -95,6 +97,8 @@ class Dashboard:
     old_holds_count: int
     old_holds_micros: int
     house_entries: list[Entry]
+    doubtful: list[Track]
+    doubtful_count: int
     audit: AuditRun | None
     reconciliation: Reconciliation | None
     differences: int
@@ -108,6 +112,7 @@ def read(month: date, now: datetime | None = None) -> Dashboard:
     holds = _old_holds(now)
     held = holds.aggregate(count=Count("pk"), micros=Sum("held_delta", default=0))
     failures, ended = _failures(now)
+    doubtful = Track.objects.in_doubt()
     last = Reconciliation.objects.order_by("-started_at", "-pk").first()
     return Dashboard(
         month=months.month_name(month),
@@ -121,6 +126,8 @@ def read(month: date, now: datetime | None = None) -> Dashboard:
         old_holds_count=held["count"],
         old_holds_micros=int(held["micros"]),
         house_entries=_house_entries(month),
+        doubtful=list(doubtful.select_related("person").order_by("created_at")[:SHOWN_DOUBTFUL]),
+        doubtful_count=doubtful.count(),
         audit=AuditRun.objects.order_by("-pk").first(),
         reconciliation=last,
         differences=_differences(last),
@@ -136,6 +143,17 @@ def alarm(now: datetime | None = None) -> Alarm | None:
         return None
     address = "" if last is None else reverse("admin:ledger_auditrun_change", args=[last.pk])
     return Alarm(message, address)
+
+
+def songs_alarm() -> Alarm | None:
+    """That songs wait for a person, because no worker is given to them any more."""
+    dead = Track.objects.in_doubt().filter(dead_at__isnull=False).count()
+    if not dead:
+        return None
+    message = ngettext(
+        "%d song could not be saved and waits for you.", "%d songs could not be saved and wait for you.", dead
+    )
+    return Alarm(message % dead, reverse("admin:studio_track_changelist", query={"doubt": "dead"}))
 
 
 def export(month: date) -> Iterator[tuple[str, ...]]:

@@ -124,6 +124,18 @@ class TrackNotReady(StudioError):
     hint = _("It will play as soon as it has been saved.")
 
 
+class TrackIsReady(StudioError):
+    code = "track_is_ready"
+    message = _("This track can be heard, so it isn't fetched again.")
+    hint = _("Reload to play it.")
+
+
+class FileForgotten(StudioError):
+    code = "file_forgotten"
+    message = _("fal keeps files for seven days, so this one can't be fetched any more.")
+    hint = _("Make the song again from its recipe.")
+
+
 class AccountClosed(StudioError):
     """A deactivated person's request that came in just before, and would have started something after."""
 

@@ -185,6 +185,16 @@ def generation_id_of(hold_reference: str) -> uuid.UUID | None:
         return None
 
 
+class TrackQuerySet(models.QuerySet["Track"]):
+    def under_way(self) -> "TrackQuerySet":
+        """To be fetched, and not given up by the workers."""
+        return self.filter(state=TrackState.PENDING, dead_at=None)
+
+    def in_doubt(self) -> "TrackQuerySet":
+        """To be fetched, with something in the way that a person should know of."""
+        return self.filter(state=TrackState.PENDING).exclude(alarm="")
+
+
 class Track(models.Model):
     """One piece of audio that we keep: a master, a preview, its peaks."""
 
@@ -216,15 +226,21 @@ class Track(models.Model):
     fetches_failed = models.PositiveSmallIntegerField(default=0)
     run_at = models.DateTimeField(db_default=Now())
     leased_until = models.DateTimeField(null=True)
+    # Workers in a row that took it up and were not heard of again. After some, it waits for a person.
+    deaths = models.PositiveSmallIntegerField(default=0)
+    dead_at = models.DateTimeField(null=True)
     alarm = models.TextField(blank=True, default="")
 
     created_at = models.DateTimeField(db_default=Now())
     ready_at = models.DateTimeField(null=True)
 
+    objects: ClassVar[TrackQuerySet] = TrackQuerySet.as_manager()  # type: ignore[assignment]
+
     class Meta:
         indexes = [
             models.Index(fields=["person", "-created_at", "-id"], name="track_library"),
             models.Index(fields=["run_at"], condition=Q(state="PENDING"), name="track_pending"),
+            models.Index(fields=["created_at"], condition=Q(state="PENDING") & ~Q(alarm=""), name="track_in_doubt"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["generation", "variation"], name="track_variation_once"),
@@ -242,6 +258,7 @@ class Track(models.Model):
                 name="track_ready_is_whole",
             ),
             models.CheckConstraint(condition=Q(variation__lte=1), name="track_variation_zero_or_one"),
+            models.CheckConstraint(condition=Q(dead_at=None) | Q(state="PENDING"), name="track_dead_is_pending"),
         ]
 
     def __str__(self) -> str:

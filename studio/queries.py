@@ -13,7 +13,7 @@ from django.utils import timezone
 from studio import pricing, sentences
 from studio.errors import NotFound
 from studio.fal import breaker
-from studio.models import Event, Generation, Track, User
+from studio.models import Generation, Track, User
 from studio.states import GenerationState as State
 
 Phase = Literal["waiting", "sent", "running", "saving", "ready", "failed", "cancelled"]
@@ -132,10 +132,6 @@ def card(person: User, generation_id: UUID) -> Card:
 
 def unfinished_count(person: User) -> int:
     return Generation.objects.of(person).filter(finished_at=None).count()
-
-
-def timeline(generation: Generation) -> list[Event]:
-    return list(generation.events.order_by("pk"))
 
 
 def _with_tracks(rows: QuerySet[Generation]) -> QuerySet[Generation]:

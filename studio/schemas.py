@@ -8,12 +8,13 @@ from ninja import Schema
 
 from ledger.money import format_dollars
 from ledger.schemas import BalanceOut, EntryOut
-from studio import queries
+from studio import timeline
 from studio.errors import Problem
 from studio.generations import Quote
 from studio.models import Track
 from studio.queries import Card
 from studio.statements import Line
+from studio.timeline import Moment
 
 
 class ProblemOut(Schema):
@@ -60,11 +61,18 @@ class MasterOut(Schema):
     storage: str
 
 
+class ReasonOut(Schema):
+    code: str
+    message: str
+    whose: str
+
+
 class TrackOut(Schema):
     id: UUID
     variation: int
     state: str
     title: str
+    reason: ReasonOut | None
     duration_seconds: float | None
     loudness_lufs: float | None
     preview_url: str | None
@@ -80,6 +88,9 @@ class TrackOut(Schema):
             variation=track.variation,
             state=track.state,
             title=track.title,
+            reason=ReasonOut(code=track.reason_code, message=track.reason_message, whose="fal")
+            if track.state == "UNREADABLE"
+            else None,
             duration_seconds=None if track.duration_ms is None else track.duration_ms / 1000,
             loudness_lufs=track.loudness_lufs,
             preview_url=f"{address}/preview" if ready else None,
@@ -90,15 +101,18 @@ class TrackOut(Schema):
         )
 
 
-class ReasonOut(Schema):
-    code: str
-    message: str
-    whose: str
-
-
 class MomentOut(Schema):
+    """What happened, in words too, and how many seconds after the moment before."""
+
     event: str
     at: datetime
+    says: str
+    after_seconds: float | None
+
+    @classmethod
+    def of(cls, moment: Moment) -> "MomentOut":
+        after = None if moment.gap is None else round(moment.gap.total_seconds(), 3)
+        return cls(event=moment.event, at=moment.at, says=moment.says, after_seconds=after)
 
 
 class GenerationOut(Schema):
@@ -118,9 +132,9 @@ class GenerationOut(Schema):
     tracks: list[TrackOut]
 
     @classmethod
-    def of(cls, card: Card, *, timeline: bool = True) -> "GenerationOut":
+    def of(cls, card: Card, *, with_timeline: bool = True) -> "GenerationOut":
         row = card.generation
-        moments = queries.timeline(row) if timeline else []
+        moments = timeline.read(row, card.tracks) if with_timeline else []
         return cls(
             id=row.pk,
             endpoint=row.endpoint,
@@ -135,7 +149,7 @@ class GenerationOut(Schema):
             charged=None if row.charged_micros is None else format_dollars(row.charged_micros),
             cancel_requested=row.cancel_requested_at is not None,
             created_at=row.created_at,
-            timeline=[MomentOut(event=event.name, at=event.at) for event in moments],
+            timeline=[MomentOut.of(moment) for moment in moments],
             recipe=row.recipe | {"seed": str(row.seed)},
             tracks=[TrackOut.of(track) for track in card.tracks],
         )

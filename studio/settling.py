@@ -150,38 +150,49 @@ def title_of(generation: Generation) -> str:
     return title[:1].upper() + title[1:]
 
 
-def _let_the_house_pay(generation: Generation, amount_micros: int) -> None:
+def _let_the_house_pay(generation: Generation, amount_micros: int, reason: str) -> None:
     """Give back what can't be heard, unless an admin has given it back before; the song ends in either case."""
-    reference = generation.hold_reference
     try:
-        ledger.move_to_house(reference=reference, amount_micros=amount_micros, reason="audio that can't be read")
+        ledger.move_to_house(reference=generation.hold_reference, amount_micros=amount_micros, reason=reason)
     except SpentBelowZero:
         logger.warning("already given back", extra={"generation": str(generation.pk)})
 
 
 def conclude(generation_id: UUID) -> None:
-    """End a generation whose tracks have all come to an end: people pay for what can be heard, the house the rest."""
+    """End a generation with nothing more under way: people pay for what can be heard, the house the rest.
+
+    What comes to be heard later, fetched again, is paid for already: nobody who was told that it costs nothing is
+    charged after all, and fal bills it once.
+    """
     with transaction.atomic():
         generation = Generation.objects.select_for_update().get(pk=generation_id)
-        states = list(generation.tracks.values_list("state", flat=True))
-        if generation.state != State.INGESTING or TrackState.PENDING in states:
+        if generation.state != State.INGESTING or generation.tracks.under_way().exists():
             return
-        readable = states.count(TrackState.READY)
+        readable = generation.tracks.filter(state=TrackState.READY).count()
+        unsaved = generation.tracks.filter(state=TrackState.PENDING).exists()
         charged = generation.charged_micros or 0
         share = pricing.share_micros(charged, readable, generation.num_songs)
         if share < charged:
-            _let_the_house_pay(generation, charged - share)
+            reason = "a song that could not be saved" if unsaved else "audio that can't be read"
+            _let_the_house_pay(generation, charged - share, reason)
         if readable:
             transitions.advance(generation, State.READY, charged_micros=share)
         else:
-            transitions.advance(
-                generation,
-                State.FAILED,
-                charged_micros=0,
-                reason_code="unreadable_audio",
-                reason_message=_("fal delivered audio that can't be read. You pay nothing for it."),
-                reason_whose=Whose.FAL,
-            )
+            transitions.advance(generation, State.FAILED, charged_micros=0, **_why_unheard(unsaved))
+
+
+def _why_unheard(unsaved: bool) -> dict[str, str]:
+    if unsaved:
+        return {
+            "reason_code": "not_saved",
+            "reason_message": _("We could not save the song, so you pay nothing. An admin can fetch it again."),
+            "reason_whose": Whose.US,
+        }
+    return {
+        "reason_code": "unreadable_audio",
+        "reason_message": _("fal delivered audio that can't be read. You pay nothing for it."),
+        "reason_whose": Whose.FAL,
+    }
 
 
 def _end(

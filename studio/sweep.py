@@ -1,36 +1,44 @@
 """The periodic look for generations that nobody finished, and the display-only look at fal while somebody watches."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from studio import doorbell, endpoints, generations, live, settling, tracks, transitions
+from studio import doorbell, endpoints, generations, live, rounds, settling, tracks, transitions
 from studio.errors import StaleTransition
 from studio.fal import breaker
 from studio.fal.client import from_settings
 from studio.fal.errors import FalError, GenerationFailed, NotFinished, NotFound, Unreachable
 from studio.fal.interface import CancelAnswer, Status
 from studio.media.storage import default_storage
-from studio.models import Generation, IdempotencyKey
+from studio.models import Generation, IdempotencyKey, Track
 from studio.states import GenerationState as State
-from studio.states import TrackState, Whose
+from studio.states import Whose
 
 logger = logging.getLogger(__name__)
 
 BATCH = 50
 LOOK_EVERY = timedelta(seconds=15)
 POLL_EVERY = timedelta(seconds=3)
-LONGEST_PAUSE = timedelta(minutes=30)
+# How long fal keeps a result: mostly an hour, but one of 10 KB and more, as with long lyrics, for six minutes only.
+RESULT_KEPT = timedelta(hours=1)
+FIRST_PAUSE = timedelta(seconds=15)
+LONGEST_PAUSE = timedelta(minutes=5)
+LONGEST_PAUSE_OF_LOST = timedelta(minutes=15)
 WISH_AGAIN = timedelta(seconds=15)
 AT_FAL = (State.SUBMITTED, State.RUNNING, State.LOST)
+TO_BE_ASKED = Q(request_id__isnull=False) & (Q(ask_at=None) | Q(ask_at__lte=Now()))
 
 
 class QueueTimeout(FalError):
@@ -52,41 +60,57 @@ class StoppedByFal(GenerationFailed):
     cancelled = True
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What fal said about one: its status and, where that is asked for and there, the outcome."""
+
+    status: Status
+    outcome: Mapping[str, Any] | GenerationFailed | None = None
+
+
 # --- Look: for display, while somebody watches -----------------------------------------------------------------------
 
 
 def look() -> None:
     """Ask fal about what people are watching. It settles nothing, except where polling is all there is."""
+    with rounds.only_one(rounds.LOOKING_LOCK) as mine:
+        if not mine:
+            return
+        for generation, answer in rounds.answers(_to_look_at(), _hear_all if settings.SETTLE_BY_POLLING else _hear):
+            _alone(_book_look, generation, answer)
+
+
+def _to_look_at() -> Iterator[Generation]:
     due = Generation.objects.in_slot().filter(request_id__isnull=False, look_at__lte=Now()).order_by("look_at")[:BATCH]
     generations_due = list(due)
     watched = live.watched({generation.person_id for generation in generations_due})
+    pause = POLL_EVERY if settings.SETTLE_BY_POLLING else LOOK_EVERY
     for generation in generations_due:
         if generation.person_id in watched or settings.SETTLE_BY_POLLING:
-            _alone(_look_at, generation)
+            looked = {"look_at": timezone.now() + pause, "looks": F("looks") + 1}
+            if Generation.objects.filter(pk=generation.pk, look_at=generation.look_at).update(**looked):
+                yield generation
 
 
-def _alone(act: Callable[[Generation], object], generation: Generation) -> None:
+def _alone(act: Callable[..., object], generation: Generation, *more: object) -> None:
     """Do one of many: whatever goes wrong with it must not stop the others."""
     try:
-        act(generation)
+        act(generation, *more)
     except SoftTimeLimitExceeded:
         raise
     except Exception:
         logger.exception("failed on one", extra={"generation": str(generation.pk), "step": act.__name__})
 
 
-def _look_at(generation: Generation) -> None:
-    pause = POLL_EVERY if settings.SETTLE_BY_POLLING else LOOK_EVERY
-    Generation.objects.filter(pk=generation.pk).update(look_at=timezone.now() + pause, looks=F("looks") + 1)
+def _book_look(generation: Generation, answer: "Future[Heard]") -> None:
     try:
-        status = _status(generation)
+        heard = answer.result()
     except FalError:
         return
-    if status.status == "COMPLETED":
-        if settings.SETTLE_BY_POLLING:
-            settle_from_fal(generation, str(generation.request_id))
-        return
-    _show(generation, status)
+    if heard.outcome is not None:
+        settling.settle(generation.pk, heard.outcome, request_id=generation.request_id)
+    elif heard.status.status != "COMPLETED":
+        _show(generation, heard.status)
 
 
 def _show(generation: Generation, status: Status) -> None:
@@ -122,13 +146,31 @@ def settle_from_fal(generation: Generation, request_id: str) -> bool:
 
 def settle_by_record(generation: Generation, request_id: str) -> None:
     """The same, where it matters why there is none. :raises FalError: NotFinished, NotFound or Unreachable."""
+    settling.settle(generation.pk, _outcome(generation, request_id), request_id=request_id)
+
+
+def _outcome(generation: Generation, request_id: str) -> Mapping[str, Any] | GenerationFailed:
     try:
         with breaker.watching():
-            result = from_settings().result(endpoints.get(generation.endpoint).fal_id, request_id)
+            return from_settings().result(endpoints.get(generation.endpoint).fal_id, request_id).payload
     except GenerationFailed as error:
-        settling.settle(generation.pk, error, request_id=request_id)
-    else:
-        settling.settle(generation.pk, result.payload, request_id=request_id)
+        return error
+
+
+def _hear(generation: Generation) -> Heard:
+    return Heard(_status(generation))
+
+
+def _hear_all(generation: Generation) -> Heard:
+    """The same with the outcome where fal says that there is one. Neither touches the database: threads ask."""
+    status = _status(generation)
+    if status.status != "COMPLETED":
+        return Heard(status)
+    try:
+        return Heard(status, _outcome(generation, str(generation.request_id)))
+    except (NotFinished, NotFound, Unreachable) as error:
+        logger.info("no outcome yet", extra={"generation": str(generation.pk), "code": error.code})
+        return Heard(status)
 
 
 def ask_soon(generation_id: UUID, request_id: str) -> None:
@@ -169,13 +211,20 @@ def _status(generation: Generation) -> Status:
 
 
 def sweep() -> None:
-    """One round: free what waited too long, ask about what is overdue, ring for what lies waiting."""
+    """One round: free what waited too long, ring for what lies waiting, ask about what is overdue.
+
+    What needs nobody else comes first. The asking is one process's at a time, lest a fal that hangs takes them all.
+    """
     _each(_older_than(State.QUEUED, "created_at", settings.NEOAPEX_QUEUE_TIMEOUT), _time_out)
-    _each(_overdue(), _ask)
-    for state in (State.SUBMITTED, State.RUNNING):
-        _each(_older_than(state, "last_sign_at", settings.NEOAPEX_LOST_AFTER), _lose)
-    _each(_older_than(State.LOST, "last_sign_at", settings.NEOAPEX_LOST_RELEASE), _release_lost)
     _each(_unconcluded(), _conclude)
+    ring()
+    with rounds.only_one(rounds.ASKING_LOCK) as mine:
+        if mine:
+            _ask_about_overdue()
+
+
+def ring() -> None:
+    """Ring for what lies waiting: the rings of its own time may be lost, or the workers that heard them."""
     for generation in _wished_away():
         doorbell.ring("studio.cancel_at_fal", generation_id=str(generation.pk))
     for track_id in tracks.due():
@@ -184,47 +233,82 @@ def sweep() -> None:
         doorbell.ring("studio.dispatch")
 
 
+def _ask_about_overdue() -> None:
+    for generation, answer in rounds.answers(_asked_in_turn(_overdue()), _hear_all):
+        _alone(_book, generation, answer)
+    for state in (State.SUBMITTED, State.RUNNING):
+        silent = _older_than(state, "last_sign_at", settings.NEOAPEX_LOST_AFTER)
+        # Never before fal was asked: there may be more of them than one round asks about.
+        _each(silent.filter(Q(request_id=None) | Q(ask_at__gt=Now())), _lose)
+    _each(_long_lost().filter(request_id=None), _release)
+    last_question = _long_lost().filter(TO_BE_ASKED)[:BATCH]
+    for generation, answer in rounds.answers(_asked_in_turn(last_question), _hear_all):
+        _alone(_release_unless_alive, generation, answer)
+
+
 def tidy() -> None:
     """Remove what nobody needs: idempotency keys of yesterday, files that killed workers left half-written."""
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - generations.IDEMPOTENCY_KEPT).delete()
     default_storage().clean_stale_parts()
 
 
-def _each(generations_due: Iterable[Generation], act: Callable[[Generation], object]) -> None:
-    for generation in generations_due:
+def _each(generations_due: QuerySet[Generation], act: Callable[[Generation], object]) -> None:
+    for generation in generations_due[:BATCH]:
         _alone(act, generation)
 
 
 def _older_than(state: State, field: str, seconds: int) -> QuerySet[Generation]:
     limit = timezone.now() - timedelta(seconds=seconds)
-    return Generation.objects.filter(state=state, **{f"{field}__lt": limit}).order_by(field)[:BATCH]
+    return Generation.objects.filter(state=state, **{f"{field}__lt": limit}).order_by(field)
 
 
 def _overdue() -> QuerySet[Generation]:
-    limit = timezone.now() - timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER)
-    return Generation.objects.filter(
-        Q(ask_at=None) | Q(ask_at__lte=Now()), state__in=AT_FAL, last_sign_at__lt=limit, request_id__isnull=False
-    ).order_by("last_sign_at")[:BATCH]
+    """The longest silent first, for their results are the next that fal forgets; last those forgotten already."""
+    now = timezone.now()
+    limit = now - timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER)
+    overdue = Generation.objects.filter(TO_BE_ASKED, state__in=AT_FAL, last_sign_at__lt=limit)
+    # About these there is a last question.
+    overdue = overdue.exclude(pk__in=_long_lost().values("pk"))
+    forgotten = Case(When(last_sign_at__lt=now - RESULT_KEPT, then=1), default=0)
+    return overdue.order_by(forgotten, "last_sign_at")[:BATCH]
 
 
-def _ask(generation: Generation) -> bool:
-    """Ask fal about one that is overdue, with growing pauses between two questions.
+def _long_lost() -> QuerySet[Generation]:
+    return _older_than(State.LOST, "last_sign_at", settings.NEOAPEX_LOST_RELEASE)
 
-    Returns whether fal told: an outcome, a sign of life, or that it has no such request.
+
+def _asked_in_turn(due: Iterable[Generation]) -> Iterator[Generation]:
+    """Those of them about whom nobody else asks meanwhile, each with its next pause set: growing, whatever fal says.
+
+    No pause is as long as fal keeps the shortest-lived result, nor half of the silence that means lost.
     """
-    # Well below the time after which silence means lost, so that a live one is always asked about before.
-    longest = min(LONGEST_PAUSE, timedelta(seconds=settings.NEOAPEX_LOST_AFTER) / 2)
-    pause = min(timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER) * 2 ** min(generation.asks, 10), longest)
-    Generation.objects.filter(pk=generation.pk).update(ask_at=timezone.now() + pause, asks=F("asks") + 1)
+    for generation in due:
+        longest = LONGEST_PAUSE_OF_LOST if generation.state == State.LOST else LONGEST_PAUSE
+        longest = min(longest, timedelta(seconds=settings.NEOAPEX_LOST_AFTER) / 2)
+        first = min(FIRST_PAUSE, timedelta(seconds=settings.NEOAPEX_SWEEP_AFTER))
+        pause = min(first * 2 ** min(generation.asks, 10), longest)
+        asked = Generation.objects.filter(pk=generation.pk, state__in=AT_FAL, ask_at=generation.ask_at)
+        if asked.update(ask_at=timezone.now() + pause, asks=F("asks") + 1):
+            yield generation
+
+
+def _book(generation: Generation, answer: "Future[Heard]") -> bool:
+    """Write down what fal said.
+
+    Returns whether it told: an outcome, a sign of life, or that it has no such request.
+    """
     try:
-        status = _status(generation)
+        heard = answer.result()
     except FalError as error:
         logger.info("fal does not tell", extra={"generation": str(generation.pk), "code": error.code})
         return isinstance(error, NotFound)
-    if status.status == "COMPLETED":
-        return settle_from_fal(generation, str(generation.request_id))
-    Generation.objects.filter(pk=generation.pk).update(last_sign_at=Now())
-    _show(generation, status)
+    if heard.outcome is not None:
+        settling.settle(generation.pk, heard.outcome, request_id=generation.request_id)
+    elif heard.status.status != "COMPLETED":
+        Generation.objects.filter(pk=generation.pk).update(last_sign_at=Now())
+        _show(generation, heard.status)
+    else:
+        return False
     return True
 
 
@@ -245,19 +329,21 @@ def _time_out(generation: Generation) -> None:
     _give_up(generation, QueueTimeout())
 
 
-def _release_lost(generation: Generation) -> None:
+def _release_unless_alive(generation: Generation, answer: "Future[Heard]") -> None:
     """Give the money back, unless fal's answer to a last question is a sign of life or the outcome.
 
     A fal out of reach has not said that it has no such song: it is asked again, for as long once more.
     """
-    if generation.request_id is not None:
-        silent_since = generation.last_sign_at
-        told = _ask(generation)
-        generation.refresh_from_db()
-        if generation.state != State.LOST or generation.last_sign_at != silent_since:
-            return
-        if not told and not _is_silent_for(generation, 2 * settings.NEOAPEX_LOST_RELEASE):
-            return
+    silent_since = generation.last_sign_at
+    told = _book(generation, answer)
+    generation.refresh_from_db()
+    if generation.state != State.LOST or generation.last_sign_at != silent_since:
+        return
+    if told or _is_silent_for(generation, 2 * settings.NEOAPEX_LOST_RELEASE):
+        _release(generation)
+
+
+def _release(generation: Generation) -> None:
     _give_up(generation, NoTrace())
 
 
@@ -278,7 +364,8 @@ def _conclude(generation: Generation) -> None:
 
 
 def _unconcluded() -> QuerySet[Generation]:
-    return Generation.objects.filter(state=State.INGESTING).exclude(tracks__state=TrackState.PENDING)[:BATCH]
+    under_way = Track.objects.under_way().filter(generation=OuterRef("pk"))
+    return Generation.objects.filter(~Exists(under_way), state=State.INGESTING).order_by("created_at")
 
 
 def _wished_away() -> QuerySet[Generation]:

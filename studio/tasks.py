@@ -27,6 +27,11 @@ def sweep_once(**_: object) -> None:
     sweep.sweep()
 
 
+@shared_task(name="studio.ring")
+def ring(**_: object) -> None:
+    sweep.ring()
+
+
 @shared_task(name="studio.tidy")
 def tidy(**_: object) -> None:
     sweep.tidy()

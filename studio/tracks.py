@@ -1,37 +1,60 @@
 """From a link at fal to a track that is kept: claim, fetch, and what a failure means."""
 
 import logging
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import FrameType
+from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from studio import settling, transitions
-from studio.errors import NotFound, StaleTransition, TrackNotReady
+from studio import admin_log, doorbell, settling, transitions
+from studio.errors import FileForgotten, NotFound, StaleTransition, TrackIsReady, TrackNotReady
 from studio.media.errors import HostRefused, HouseFault, SourceFault, SourceTooSlow, SourceUnavailable
 from studio.media.ingest import Ingested, ingest
-from studio.models import Track, User
+from studio.models import Generation, Track, TrackQuerySet, User
 from studio.states import GenerationState
 from studio.states import TrackState as State
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=45)
-RENEW_SECONDS = 15.0
+# Short, so that a killed worker's track is soon taken up again; renewed thrice, so that a hiccup gives none away.
+LEASE = timedelta(seconds=9)
+RENEW_SECONDS = 3.0
 # Unreadable only after three full fetches within two minutes.
 FETCHES = 3
 FETCH_PAUSES = (timedelta(seconds=10), timedelta(seconds=30))
 HOUSE_PAUSE = timedelta(seconds=30)
 OUT_OF_REACH_FOR = timedelta(days=1)
 LONGEST_PAUSE = timedelta(minutes=10)
-# Taken up more often than this without an end, a track gets an alarm and ever longer pauses.
-QUIET_ATTEMPTS = 5
+# A file that has killed so many workers gets no further one by itself: a person has to look at it.
+DEATHS = 5
+# So long fal keeps a file, as far as it says.
+FETCH_AGAIN_FOR = timedelta(days=7)
+# Rung for at once; the next ring, some seconds later, is for the rest.
+RUNG_AT_ONCE = 10
+AFRESH: Final = {
+    "attempts": 0,
+    "deaths": 0,
+    "dead_at": None,
+    "fetches_failed": 0,
+    "run_at": Now(),
+    "leased_until": None,
+    "alarm": "",
+    "reason_code": "",
+    "reason_message": "",
+}
+
+
+class ToldToEnd(SystemExit):
+    """Raised in the middle of a fetch by SIGTERM, so that all files are closed and dropped on the way out."""
 
 
 def own(person: User, track_id: UUID) -> Track:
@@ -63,8 +86,12 @@ def fetch(track_id: UUID) -> None:
     if track is None:
         return
     try:
-        with _lease_kept(track):
+        with _ends_on_sigterm(), _lease_kept(track):
             ingested = ingest(track.source_url, track_id=track.pk)
+    except ToldToEnd:
+        logger.info("handed back", extra={"track": str(track.pk)})
+        _later(track, timedelta(0))
+        raise
     except (HostRefused, SourceTooSlow, SourceUnavailable) as fault:
         _out_of_reach(track, fault)
     except SourceFault as fault:
@@ -79,26 +106,59 @@ def fetch(track_id: UUID) -> None:
 
 
 def due() -> list[UUID]:
-    """Tracks that wait to be fetched and that nobody is at."""
-    waiting = Track.objects.filter(
-        Q(leased_until=None) | Q(leased_until__lt=Now()), state=State.PENDING, run_at__lte=Now()
-    )
-    return list(waiting.order_by("run_at").values_list("pk", flat=True)[:100])
+    """Tracks that wait to be fetched and that nobody is at, the longest waiting first."""
+    return list(_free().order_by("run_at").values_list("pk", flat=True)[:RUNG_AT_ONCE])
+
+
+def _free() -> TrackQuerySet:
+    no_lease = Q(leased_until=None) | Q(leased_until__lt=Now())
+    return Track.objects.under_way().filter(no_lease, run_at__lte=Now())
 
 
 def _claim(track_id: UUID) -> Track | None:
-    claimed = Track.objects.filter(
-        Q(leased_until=None) | Q(leased_until__lt=Now()), pk=track_id, state=State.PENDING, run_at__lte=Now()
-    ).update(leased_until=Now() + LEASE, attempts=F("attempts") + 1)
-    if not claimed:
+    """Take a track, where it is free. A lease that is found run out is a worker that was not heard of again."""
+    deaths = Case(When(leased_until=None, then=F("deaths")), default=F("deaths") + 1)
+    claimed = _free().filter(pk=track_id)
+    if not claimed.update(leased_until=Now() + LEASE, attempts=F("attempts") + 1, deaths=deaths):
         return None
     track = Track.objects.get(pk=track_id)
-    if track.attempts > QUIET_ATTEMPTS:
+    if track.deaths >= DEATHS:
+        _leave_for_a_person(track)
+        return None
+    if track.deaths:
         # Said before the work, because a file that kills its worker leaves nobody to say it afterwards.
-        _later(
-            track, HOUSE_PAUSE * track.attempts, alarm=f"taken up {track.attempts} times", leased_until=Now() + LEASE
-        )
+        logger.warning("its worker died", extra={"track": str(track.pk), "deaths": track.deaths})
+        alarm = track.alarm if track.deaths == 1 else f"{track.deaths} workers died over it"
+        _later(track, HOUSE_PAUSE * (track.deaths - 1), leased_until=Now() + LEASE, alarm=alarm)
     return track
+
+
+def _leave_for_a_person(track: Track) -> None:
+    """The dead letter: no worker is given to it any more, and nobody pays for what can't be heard."""
+    alarm = f"{track.deaths} workers died over it: it waits for a person"
+    with _generation_locked(track):
+        mine = Track.objects.under_way().filter(pk=track.pk, deaths=track.deaths)
+        if not mine.update(dead_at=Now(), leased_until=None, alarm=alarm):
+            return
+        settling.conclude(track.generation_id)
+    logger.error("dead letter", extra={"track": str(track.pk), "deaths": track.deaths})
+
+
+@contextmanager
+def _ends_on_sigterm() -> Iterator[None]:
+    """A worker that must end doesn't die in the middle: it lets go of its files and hands the track back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _told_to_end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _told_to_end(_number: int, _frame: FrameType | None) -> None:
+    raise ToldToEnd(0)
 
 
 @contextmanager
@@ -109,7 +169,7 @@ def _lease_kept(track: Track) -> Iterator[None]:
     def renew() -> None:
         try:
             while not done.wait(RENEW_SECONDS):
-                Track.objects.filter(pk=track.pk, state=State.PENDING).update(leased_until=Now() + LEASE)
+                _renew(track)
         finally:
             connection.close()
 
@@ -122,32 +182,44 @@ def _lease_kept(track: Track) -> Iterator[None]:
         renewer.join(timeout=10)
 
 
-def _keep(track: Track, ingested: Ingested) -> None:
+def _renew(track: Track) -> None:
     try:
-        transitions.advance_track(
-            track,
-            State.READY,
-            ready_at=Now(),
-            leased_until=None,
-            alarm="",
-            reason_code="",
-            reason_message="",
-            master_key=ingested.master_key,
-            master_format=ingested.format,
-            master_bytes=ingested.bytes,
-            master_sha256=ingested.sha256,
-            preview_key=ingested.preview_key,
-            peaks_key=ingested.peaks_key,
-            duration_ms=ingested.duration_ms,
-            sample_rate=ingested.sample_rate,
-            channels=ingested.channels,
-            loudness_lufs=ingested.loudness_lufs,
-        )
-    except StaleTransition:
-        return
-    # Of two variations the first can be heard while the second is still being saved.
-    transitions.record(track.generation, "job_progress", state=GenerationState.INGESTING, track=str(track.pk))
-    settling.conclude(track.generation_id)
+        Track.objects.filter(pk=track.pk, state=State.PENDING).update(leased_until=Now() + LEASE)
+    except DatabaseError:
+        # Restarted, perhaps: the next try has a new connection. Should the lease run out, the work is done twice.
+        logger.warning("lease not renewed", extra={"track": str(track.pk)})
+        connection.close()
+
+
+@contextmanager
+def _generation_locked(track: Track) -> Iterator[Generation]:
+    """A transaction on a track and what becomes of its generation, always locked in this order."""
+    with transaction.atomic():
+        yield Generation.objects.select_for_update().get(pk=track.generation_id)
+
+
+def _keep(track: Track, ingested: Ingested) -> None:
+    found = {
+        "master_key": ingested.master_key,
+        "master_format": ingested.format,
+        "master_bytes": ingested.bytes,
+        "master_sha256": ingested.sha256,
+        "preview_key": ingested.preview_key,
+        "peaks_key": ingested.peaks_key,
+        "duration_ms": ingested.duration_ms,
+        "sample_rate": ingested.sample_rate,
+        "channels": ingested.channels,
+        "loudness_lufs": ingested.loudness_lufs,
+    }
+    well = {"leased_until": None, "deaths": 0, "dead_at": None, "alarm": "", "reason_code": "", "reason_message": ""}
+    with _generation_locked(track) as generation:
+        try:
+            transitions.advance_track(track, State.READY, ready_at=Now(), **well, **found)
+        except StaleTransition:
+            return
+        # Of two variations the first can be heard while the second is still being saved.
+        transitions.record(generation, "job_progress", state=generation.state, track=str(track.pk))
+        settling.conclude(track.generation_id)
 
 
 def _out_of_reach(track: Track, fault: SourceFault) -> None:
@@ -167,7 +239,7 @@ def _source_failed(track: Track, fault: SourceFault) -> None:
     if failed < FETCHES:
         _later(track, FETCH_PAUSES[failed - 1], **reason)
         return
-    with transaction.atomic():
+    with _generation_locked(track):
         try:
             transitions.advance_track(track, State.UNREADABLE, leased_until=None, **reason)
         except StaleTransition:
@@ -176,11 +248,84 @@ def _source_failed(track: Track, fault: SourceFault) -> None:
 
 
 def _house_failed(track: Track, code: str, message: str) -> None:
-    """Our own trouble never makes a track unreadable: it waits, with an alarm."""
+    """Our own trouble never makes a track unreadable: it waits, with an alarm, for as long as fal keeps the file."""
     logger.error("house failed", extra={"track": str(track.pk), "code": code})
-    _later(track, HOUSE_PAUSE, alarm=f"{code}: {message}")
+    pause = min(HOUSE_PAUSE * 2 ** min(track.attempts - 1, 10), LONGEST_PAUSE)
+    _later(track, pause, alarm=f"{code}: {message}")
 
 
 def _later(track: Track, pause: timedelta, **fields: object) -> None:
     fields = {"leased_until": None, **fields}
     Track.objects.filter(pk=track.pk, state=State.PENDING).update(run_at=timezone.now() + pause, **fields)
+
+
+# --- Again, by a person's act ----------------------------------------------------------------------------------------
+
+
+def can_be_fetched_again(track: Track) -> bool:
+    return track.state == State.UNREADABLE and track.created_at >= timezone.now() - FETCH_AGAIN_FOR
+
+
+def fetch_again(*, person: User, track_id: UUID) -> Track:
+    """Fetch a track once more that came as audio which can't be read. It costs nothing, however often.
+
+    One that is being fetched already stays as it is.
+
+    :raises NotFound: not there, or another person's.
+    :raises TrackIsReady: it can be heard.
+    :raises FileForgotten: it is older than what fal keeps.
+    """
+    own(person, track_id)
+    with transaction.atomic():
+        track = _alone(track_id)
+        # What killed our workers is for an admin to wake.
+        if track.state != State.PENDING:
+            _start_afresh(track)
+    return track
+
+
+def try_again(track_id: UUID, *, author: User) -> Track:
+    """The same by an admin, for any track that isn't heard: dead letters too, and pauses end now. It is logged.
+
+    :raises TrackIsReady: as `fetch_again`. :raises FileForgotten: as well.
+    """
+    with transaction.atomic():
+        track = _alone(track_id)
+        _start_afresh(track)
+        admin_log.record(author, track, "Fetched again.")
+    return track
+
+
+def _alone(track_id: UUID) -> Track:
+    """The track as it is now, with its generation locked, so that it is not concluded meanwhile."""
+    generation_id = Track.objects.values_list("generation_id", flat=True).get(pk=track_id)
+    generation = Generation.objects.select_for_update().get(pk=generation_id)
+    track = Track.objects.get(pk=track_id)
+    track.generation = generation
+    return track
+
+
+def _start_afresh(track: Track) -> None:
+    if track.state == State.READY:
+        raise TrackIsReady
+    generation = track.generation
+    if track.state == State.UNREADABLE:
+        if not can_be_fetched_again(track):
+            raise FileForgotten
+        transitions.advance_track(track, State.PENDING, **AFRESH)
+    elif _is_at_work(track):
+        return
+    else:
+        Track.objects.filter(pk=track.pk, state=State.PENDING).update(**AFRESH)
+        track.refresh_from_db(fields=list(AFRESH))
+    transitions.record(generation, "job_progress", state=generation.state, track=str(track.pk), fetched_again=True)
+    if generation.state in (GenerationState.FAILED, GenerationState.CANCELLED):
+        transitions.advance(generation, GenerationState.INGESTING, **_NO_REASON)
+    doorbell.ring_on_commit("studio.ingest", track_id=str(track.pk))
+
+
+_NO_REASON: Final[dict[str, Any]] = {"reason_code": "", "reason_message": "", "reason_whose": "", "raw_error": ""}
+
+
+def _is_at_work(track: Track) -> bool:
+    return track.leased_until is not None and track.leased_until > timezone.now()

@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern] = [
     path("generations/<uuid:generation_id>/card", songs.card, name="card"),
     path("generations/<uuid:generation_id>/cancel", songs.cancel, name="cancel"),
     path("generations/<uuid:generation_id>/again", songs.again, name="again"),
+    path("tracks/<uuid:track_id>/fetch-again", songs.fetch_again, name="fetch_again"),
     path("budget/", budget.budget, name="budget"),
     path("budget/export.csv", budget_export.export_csv, name="budget_csv"),
     path("budget/export.json", budget_export.export_json, name="budget_json"),

@@ -113,7 +113,7 @@ class Studio:
         services = [self._simulator()] if self._configuration.simulator_port else []
         for name, options in queues.items():
             worker = ("worker", "--hostname", f"{name}@%h", "--without-gossip", "--without-mingle", *options)
-            # SIGQUIT gives unfinished tasks back to the broker; SIGTERM would wait for the longest of them.
+            # SIGQUIT gives back what isn't finished within seconds; SIGTERM would wait for the longest of all.
             services.append(Service(self._celery(name, *worker, stop_signal=signal.SIGQUIT)))
         # A schedule that a kill cut short would keep beat from starting; it holds nothing worth keeping.
         for left in self._home.path.glob("beat-schedule*"):

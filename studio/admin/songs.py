@@ -1,24 +1,30 @@
 """Windows on generations, tracks and tokens; states and money move by the studio's own verbs only."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.urls import path, reverse
 from django.urls.resolvers import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from ledger.admin import WindowAdmin, references
+from ledger.admin.pages import person_of
 from ledger.admin.windows import dollars, link_to, list_address
-from studio import endpoints
+from studio import endpoints, timeline, tracks
 from studio.admin.traffic import fal_page
-from studio.models import AccessToken, Event, Generation, Track, generation_id_of
+from studio.errors import StudioError
+from studio.models import AccessToken, Generation, Track, User, generation_id_of
+from studio.states import TrackState
+
+MAX_AT_ONCE: Final = 100
 
 
 def song_address(reference: str) -> str | None:
@@ -63,18 +69,7 @@ class TrackInline(admin.TabularInline):  # type: ignore[type-arg]
     readonly_fields = fields
     extra = 0
     can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002
-        return False
-
-
-class EventInline(admin.TabularInline):  # type: ignore[type-arg]
-    model = Event
-    fields = ("at", "name", "data")
-    readonly_fields = fields
-    ordering = ("pk",)
-    extra = 0
-    can_delete = False
+    show_change_link = True
 
     def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002
         return False
@@ -98,8 +93,8 @@ class GenerationAdmin(WindowAdmin):
     list_select_related = ("person",)
     # What a person wrote is theirs: an admin sees states and money, not words.
     exclude = ("recipe", "written_tags", "written_lyrics", "cost_micros", "charged_micros", "person")
-    readonly_fields = ("whose", "money")
-    inlines = (TrackInline, EventInline)
+    readonly_fields = ("whose", "money", "what_happened")
+    inlines = (TrackInline,)
 
     def get_fields(self, request: HttpRequest, obj: Generation | None = None) -> Any:
         """The same as always, with whose it is and what it cost on top."""
@@ -125,14 +120,57 @@ class GenerationAdmin(WindowAdmin):
         entries = list_address("ledger_entry", q=generation.hold_reference)
         return format_html('{} · <a href="{}">{}</a>', text, entries, _("Entries"))
 
+    @admin.display(description=gettext_lazy("what happened"))
+    def what_happened(self, generation: Generation) -> SafeString:
+        moments = timeline.read(generation, list(generation.tracks.all()))
+        return render_to_string("admin/studio/timeline.html", {"timeline": moments})
+
+
+class DoubtFilter(admin.SimpleListFilter):
+    title = gettext_lazy("doubt")
+    parameter_name = "doubt"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:  # noqa: ARG002
+        return [("any", _("With an alarm")), ("dead", _("Left for a person"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+        match self.value():
+            case "any":
+                return queryset.filter(state=TrackState.PENDING).exclude(alarm="")
+            case "dead":
+                return queryset.filter(state=TrackState.PENDING, dead_at__isnull=False)
+        return queryset
+
 
 @admin.register(Track)
 class TrackAdmin(WindowAdmin):
-    list_display = ("created_at", "person", "state", "master_format", "master_bytes", "attempts", "alarm")
-    list_filter = ("state", "master_storage")
+    list_display = ("created_at", "person", "state", "alarm", "attempts", "deaths", "master_format", "master_bytes")
+    list_filter = (DoubtFilter, "state", "master_storage")
     search_fields = ("=id", "person__email")
     list_select_related = ("person",)
     exclude = ("source_url",)
+    actions = ("try_again",)  # type: ignore[assignment] # unlike other windows, this one has an act
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("studio.change_track")
+
+    @admin.action(permissions=["act"], description=gettext_lazy("Fetch again"))
+    def try_again(self, request: HttpRequest, queryset: "QuerySet[Track]") -> None:
+        """Whatever can't be fetched again is named, and stops nothing else."""
+        author = person_of(request)
+        assert isinstance(author, User)  # noqa: S101 - there are no other people
+        fetched = 0
+        for track in queryset.order_by("created_at")[:MAX_AT_ONCE]:
+            try:
+                tracks.try_again(track.pk, author=author)
+            except StudioError as error:
+                messages.error(request, f"{track}: {error.message} {error.hint}")
+            else:
+                fetched += 1
+        if fetched:
+            messages.success(
+                request, ngettext("%d track is fetched again.", "%d tracks are fetched again.", fetched) % fetched
+            )
 
 
 @admin.register(AccessToken)

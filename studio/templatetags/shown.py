@@ -1,7 +1,7 @@
 """How the studio's values are written for people: money, times and months."""
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from django import template
@@ -14,10 +14,10 @@ from django.utils.translation import gettext_lazy
 from ledger.models import Entry, EntryKind
 from ledger.money import display_dollars, whole_percent
 from ledger.queries import Balance
-from studio.models import Event, Track
+from studio import tracks
+from studio.models import Track
 from studio.queries import Card
 from studio.statements import Line
-from studio.states import GenerationState
 
 register = template.Library()
 
@@ -28,20 +28,6 @@ ENTRY_WORDS: Final = {
     EntryKind.CHARGE: gettext_lazy("Charged"),
     EntryKind.RELEASE: gettext_lazy("Given back"),
     EntryKind.ADJUST: gettext_lazy("Adjusted"),
-}
-EVENT_WORDS: Final = {
-    "job_queued": gettext_lazy("Asked for; the price was set aside"),
-    "job_started": gettext_lazy("fal took it"),
-    "job_progress": gettext_lazy("Under way"),
-    "job_succeeded": gettext_lazy("Ready"),
-    "job_failed": gettext_lazy("Failed; nothing was charged"),
-}
-STATE_WORDS: Final = {
-    GenerationState.QUEUED: gettext_lazy("Waiting"),
-    GenerationState.SUBMITTED: gettext_lazy("Sent to fal"),
-    GenerationState.RUNNING: gettext_lazy("Sonauto makes the song"),
-    GenerationState.LOST: gettext_lazy("No sign of life from fal; we keep asking"),
-    GenerationState.INGESTING: gettext_lazy("Done; being saved"),
 }
 
 
@@ -194,22 +180,21 @@ def _rest_words(rest_micros: int) -> str:
 
 
 @register.filter
-def event_words(event: Event, card: Card) -> str:
-    """An event in the life of the card's song as people say it."""
-    if event.data.get("cancel_requested"):
-        return _("You asked to cancel it")
-    if event.data.get("track"):
-        return _saved_words(event.data["track"], card.tracks)
-    state = event.data.get("state")
-    if event.name == "job_progress" and state in STATE_WORDS:
-        return str(STATE_WORDS[state])
-    if event.name == "job_failed" and state == GenerationState.CANCELLED:
-        return _("Cancelled")
-    return str(EVENT_WORDS.get(event.name, event.name))
+def gap_words(gap: timedelta | None) -> str:
+    """How long after the moment before: +0.4 s, +12 s, +3 min 5 s, +1 h 2 min."""
+    if gap is None:
+        return ""
+    seconds = gap.total_seconds()
+    if seconds < 10:
+        return f"+{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"+{whole} s"
+    if whole < 3600:
+        return f"+{whole // 60} min {whole % 60} s"
+    return f"+{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _saved_words(track_id: str, tracks: Sequence[Track]) -> str:
-    found = next((track for track in tracks if str(track.pk) == track_id), None)
-    if found is None or len(tracks) < 2:
-        return _("The song is saved")
-    return _("Variation %s is saved") % letter(found.variation)
+@register.filter
+def can_be_fetched_again(track: Track) -> bool:
+    return tracks.can_be_fetched_again(track)

@@ -8,12 +8,14 @@ from ledger.errors import BudgetFrozen, InsufficientBudget, LedgerError, Organis
 from studio.errors import (
     AccountClosed,
     FalUnavailable,
+    FileForgotten,
     IdempotencyConflict,
     InvalidInput,
     Problem,
     RateReached,
     StudioError,
     TooManyWaiting,
+    TrackIsReady,
 )
 
 STATUSES: Final[dict[type[Exception], int]] = {
@@ -23,6 +25,8 @@ STATUSES: Final[dict[type[Exception], int]] = {
     AccountClosed: 403,
     BudgetFrozen: 403,
     IdempotencyConflict: 409,
+    TrackIsReady: 409,
+    FileForgotten: 409,
     TooManyWaiting: 429,
     RateReached: 429,
     FalUnavailable: 503,

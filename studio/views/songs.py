@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from ledger.errors import LedgerError
-from studio import generations, queries
+from studio import generations, queries, timeline, tracks
 from studio.errors import AlreadyFinal, IdempotencyConflict, NotFound, StudioError
 from studio.forms import ComposerForm
 from studio.models import Generation
@@ -91,6 +91,23 @@ def again(request: PersonRequest, generation_id: UUID) -> HttpResponse:
     return render(request, "studio/again.html", shown, status=201)
 
 
+@require_POST
+@for_people
+def fetch_again(request: PersonRequest, track_id: UUID) -> HttpResponse:
+    """Fetch a track once more that came as audio which can't be read."""
+    error: StudioError | None = None
+    try:
+        generation_id = tracks.own(request.user, track_id).generation_id
+        tracks.fetch_again(person=request.user, track_id=track_id)
+    except NotFound as missing:
+        raise Http404(str(missing.message)) from None
+    except StudioError as refusal:
+        error = refusal
+    if not request.htmx and error is None:
+        return redirect("song", generation_id)
+    return _card(request, _own_card(request, generation_id), error)
+
+
 @require_safe
 @for_people
 def song(request: PersonRequest, generation_id: UUID) -> HttpResponse:
@@ -99,14 +116,14 @@ def song(request: PersonRequest, generation_id: UUID) -> HttpResponse:
     return render(
         request,
         "studio/song.html",
-        {"card": shown, "timeline": queries.timeline(shown.generation), "page": True, "key": new_key()},
+        {"card": shown, "timeline": _timeline(shown), "page": True, "key": new_key()},
     )
 
 
 def _card(request: PersonRequest, shown: Card, error: StudioError | LedgerError | None = None) -> HttpResponse:
     context = {"card": shown, "page": "page" in request.GET, "refusal": error, "key": new_key()}
     if not request.htmx and error is not None:
-        context |= {"page": True, "timeline": queries.timeline(shown.generation)}
+        context |= {"page": True, "timeline": _timeline(shown)}
         return say_when(render(request, "studio/song.html", context, status=status_of(error)), error)
     response = render(request, "studio/card_update.html", context, status=status_of(error) if error else 200)
     if error is not None:
@@ -116,6 +133,10 @@ def _card(request: PersonRequest, shown: Card, error: StudioError | LedgerError 
         # Money may have come back: the price line at the button asks again.
         trigger_client_event(response, "money")
     return response
+
+
+def _timeline(shown: Card) -> list[timeline.Moment]:
+    return timeline.read(shown.generation, shown.tracks)
 
 
 def _own_card(request: PersonRequest, generation_id: UUID) -> Card:

@@ -11,10 +11,10 @@ from psycopg.rows import dict_row
 
 from tests.chaos.executor import Record
 from tests.chaos.plan import Plan, Song
-from tests.journeys.stack import RunningStudio
+from tests.journeys.stack import WORKERS, RunningStudio
 
 FINAL = ("READY", "FAILED", "CANCELLED")
-PARTS = ("postgres", "redis", "web", "worker", "beat")
+PARTS = ("postgres", "redis", "web", *WORKERS, "beat")
 LOOK_SECONDS = 1.0
 DULL = ('"level": "INFO"', "callback refused", "Forbidden: /webhooks/")
 
@@ -141,7 +141,7 @@ def story(after: Aftermath, generation_id: str) -> str:
 def warnings(studio: RunningStudio, at_most: int = 60) -> list[str]:
     """What the processes said at WARNING or above, the last of each; but for the forgeries that were turned away."""
     found = []
-    for name in ("web", "worker", "beat"):
+    for name in ("web", *WORKERS, "beat"):
         lines = [line[:600] for line in studio.log(name).splitlines() if line.startswith("{")]
         said = [line for line in lines if not any(dull in line for dull in DULL)]
         found += [f"{name}: {line}" for line in said[-at_most // 3 :]]

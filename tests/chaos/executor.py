@@ -150,10 +150,11 @@ async def _kill_and_restart(studio: RunningStudio, record: Record, kill: Kill) -
 
 
 def _kill_a_child(studio: RunningStudio, record: Record) -> None:
-    """One of the worker's pool, as the kernel does when memory runs out."""
-    children = psutil.Process(studio.processes["worker"].pid).children(recursive=True)
+    """One of a worker's pool, as the kernel does when memory runs out: mostly the one that fetches."""
+    running = [studio.processes[name] for name in ("media", "worker") if name in studio.processes]
+    children = [child for process in running for child in psutil.Process(process.pid).children(recursive=True)]
     if children:
-        os.kill(children[-1].pid, signal.SIGKILL)
+        os.kill(children[0].pid, signal.SIGKILL)
     record.note("killed a child of worker" if children else "worker had no child to kill")
 
 

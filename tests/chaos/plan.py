@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-Target = Literal["worker", "child", "web", "beat", "redis", "postgres"]
+Target = Literal["worker", "media", "child", "web", "beat", "redis", "postgres"]
 Mood = Mapping[str, Any]
 
 # What a song may meet: a weight, and the moods that it brings along, one for each of its submits.
@@ -173,8 +173,10 @@ def _song(rng: random.Random, number: int, size: Size) -> Song:
 
 def _kills(rng: random.Random, size: Size) -> list[Kill]:
     """Every part once, and then more of them, the workers most."""
-    targets: list[Target] = ["worker", "web", "beat", "redis", "postgres"]
-    targets += rng.choices(("worker", "child", "web", "beat", "redis", "postgres"), (4, 3, 2, 1, 2, 2), k=100)
+    targets: list[Target] = ["worker", "media", "web", "beat", "redis", "postgres"]
+    targets += rng.choices(
+        ("worker", "media", "child", "web", "beat", "redis", "postgres"), (3, 3, 3, 2, 1, 2, 2), k=100
+    )
     return [
         Kill(rng.uniform(1.0, size.posting_seconds), target, rng.uniform(0.0, 3.0)) for target in targets[: size.kills]
     ]

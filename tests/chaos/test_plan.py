@@ -24,7 +24,7 @@ def test_every_song_has_a_seed_and_a_key_of_its_own_and_comes_in_time(size: Size
 @pytest.mark.parametrize("seed", range(20))
 def test_every_part_is_killed_and_people_cancel_repeat_and_run_short(seed: int) -> None:
     plan = draw(seed, LONG)
-    assert {kill.target for kill in plan.kills} >= {"worker", "web", "beat", "redis", "postgres"}
+    assert {kill.target for kill in plan.kills} >= {"worker", "media", "web", "beat", "redis", "postgres"}
     assert sum(song.cancel_after_seconds is not None for song in plan.songs) > 8
     assert sum(song.copies > 1 for song in plan.songs) > 40
     assert sum(plan.is_poor(song.person) for song in plan.songs) > 10

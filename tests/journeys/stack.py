@@ -25,6 +25,8 @@ from tests.simulator.server import RunningSimulator, running_simulator
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
+WORKERS = ("worker", "media")
+QUIET = ("--without-gossip", "--without-mingle")
 
 
 class RunningStudio:
@@ -82,8 +84,11 @@ class RunningStudio:
         return {
             "web": [*python, "granian", "--interface", "asgi", "neoapex.asgi:application", "--host", "127.0.0.1",
                     "--port", str(self.port), "--workers", "1", "--workers-kill-timeout", "2", "--no-ws"],
-            "worker": [*celery, "worker", "-Q", "fal,media,default", "-c", "4", "--without-gossip", "--without-mingle"],
+            "worker": [*celery, "worker", "-n", "worker@%h", "-Q", "fal,default", "-c", "4", *QUIET],
+            "media": [*celery, "worker", "-n", "media@%h", "-Q", "media", "-c", "2", *QUIET],
             "beat": [*celery, "beat", "--pidfile="],
+            # Another one beside it, as an operator may start by mistake.
+            "second beat": [*celery, "beat", "--pidfile=", "--schedule", str(self.home / "second-schedule")],
         }[name]  # fmt: skip
 
     def stop(self, name: str) -> None:
@@ -101,6 +106,12 @@ class RunningStudio:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        if name in self.servers:
+            os.killpg(self._children[name].process.pid, number)
+        else:
+            self.processes[name].send_signal(number)
 
     def kill(self, name: str) -> None:
         """SIGKILL of the process and all that share its session."""
@@ -133,8 +144,11 @@ class RunningStudio:
             seen.update(answer.json())
             return seen["state"] in states
 
-        wait_for(reached, seconds, lambda: f"{seen}\n{self.log('worker')[-4000:]}\n{self.log('web')[-2000:]}")
+        wait_for(reached, seconds, lambda: f"{seen}\n{self._last_words()}")
         return seen
+
+    def _last_words(self) -> str:
+        return "\n".join(self.log(name)[-3000:] for name in (*WORKERS, "web") if (self.home / f"{name}.log").exists())
 
     def ledger_total_micros(self) -> int:
         return int(self.shell("from ledger.queries import total_spent_micros; print(total_spent_micros())"))
@@ -174,7 +188,7 @@ def running_studio(
         studio.manage("migrate", "-v", "0")
         studio.manage("collectstatic", "--noinput", "-v", "0")
         studio.manage("seed_demo")
-        for name in ("web", "worker", "beat") if with_worker else ("web",):
+        for name in ("web", *WORKERS, "beat") if with_worker else ("web",):
             stack.callback(studio.stop, name)
             studio.start(name)
         studio.wait_ready()

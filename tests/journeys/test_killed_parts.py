@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.journeys.stack import RunningStudio, running_studio, wait_for
+from tests.journeys.stack import WORKERS, RunningStudio, running_studio, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 HASTY = {
@@ -37,7 +37,7 @@ def shared() -> Iterator[RunningStudio]:
 def studio(shared: RunningStudio) -> Iterator[RunningStudio]:
     """With every part running before; after, the books and the bill must agree."""
     shared.sim.clear_moods()
-    for name in ("postgres", "redis", "web", "worker", "beat"):
+    for name in ("postgres", "redis", "web", *WORKERS, "beat"):
         if not shared.is_up(name):
             shared.start(name)
     shared.wait_ready()
@@ -88,9 +88,9 @@ def test_a_worker_killed_while_it_fetches_leaves_no_half_and_the_next_one_fetche
 ) -> None:
     song = ask(studio, client, file="slow", file_bytes_per_second=60_000)
     parts = studio.home / "media" / "masters"
-    wait_for(lambda: any(parts.glob(".*.part")), 30, lambda: studio.log("worker")[-2000:])
-    studio.kill("worker")
-    studio.start("worker")
+    wait_for(lambda: any(parts.glob(".*.part")), 30, lambda: studio.log("media")[-2000:])
+    studio.kill("media")
+    studio.start("media")
     heard(studio, client, song, seconds=LEASE_SECONDS)
     assert len([path for path in parts.iterdir() if not path.name.startswith(".")]) == tracks(client)
 
@@ -111,9 +111,9 @@ def test_a_worker_killed_while_it_submits_sends_nothing_again(studio: RunningStu
 
 def test_a_worker_that_is_told_to_stop_leaves_nothing_undone(studio: RunningStudio, client: httpx.Client) -> None:
     songs = [ask(studio, client) for _ in range(3)]
-    studio.processes["worker"].send_signal(signal.SIGTERM)
-    studio.processes.pop("worker").wait(60)
-    studio.start("worker")
+    studio.signal("media", signal.SIGTERM)
+    studio.processes.pop("media").wait(60)
+    studio.start("media")
     heard(studio, client, *songs, seconds=LEASE_SECONDS)
 
 

@@ -23,7 +23,7 @@ from tests import factories
 @pytest.fixture(autouse=True)
 def silent_doorbells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doorbell, "ring", lambda *_, **__: None)
-    monkeypatch.setattr(doorbell, "ring_soon", lambda _: None)
+    monkeypatch.setattr(doorbell, "ring_soon", lambda *_, **__: None)
 
 
 @pytest.fixture(autouse=True)

@@ -1,15 +1,18 @@
 """What web processes and workers do to a song, in a form that may be killed and then repeated to its end."""
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from decimal import Decimal
 from uuid import UUID
 
-from studio import generations, people, settling
+from studio import dispatch, generations, people, settling, tracks
 from studio.errors import AlreadyFinal
 from studio.fal.answers import generation_failed
 from studio.fal.errors import Said
+from studio.media.ingest import Ingested
+from studio.media.storage import default_storage, master_key, peaks_key, preview_key
 from studio.models import Generation, User
 from tests.studio.people import DESCRIBED, two_songs
+from webhooks import deliveries
 
 
 def act(name: str, *, person_id: int, generation_id: UUID | None) -> None:
@@ -30,8 +33,31 @@ def _act_on(song: Generation, name: str) -> None:
         settling.settle(song.pk, billed, request_id=song.request_id)
     elif name == "conclude":
         settling.conclude(song.pk)
+    elif name == "fetch":
+        for track in song.tracks.order_by("variation"):
+            tracks.fetch(track.pk)
+    elif name == "deliver":
+        deliveries.process_waiting()
+    elif name == "dispatch":
+        dispatch.dispatch()
+    elif name == "fetch again":
+        tracks.fetch_again(person=song.person, track_id=song.tracks.earliest("variation").pk)
     elif name == "cancel":
         with suppress(AlreadyFinal):
             generations.cancel(person=song.person, generation_id=song.pk)
     else:
         raise ValueError(name)
+
+
+def ingest(source_url: str, *, track_id: UUID) -> Ingested:
+    """In place of the real one, with nothing to fetch: the same files in the same order."""
+    keys = master_key(track_id, "wav"), preview_key(track_id), peaks_key(track_id, 256)
+    with ExitStack() as stack:
+        sinks = [stack.enter_context(default_storage().sink(key)) for key in keys]
+        for sink in sinks:
+            sink.write(source_url.encode())
+            sink.seal()
+        for sink in reversed(sinks):
+            sink.commit()
+    facts = {"bytes": 9, "sha256": "", "duration_ms": 9, "sample_rate": 44_100, "channels": 2}
+    return Ingested("wav", *keys, **facts, loudness_lufs=None, silent=False)  # type: ignore[arg-type] # as they are

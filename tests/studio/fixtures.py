@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
-from studio import dispatch, doorbell, sweep
+from studio import dispatch, doorbell, rounds, sweep
 from studio.fal import breaker
 from studio.fal.mock import MockFalClient
 from studio.models import User
@@ -28,7 +28,7 @@ def rings(monkeypatch: pytest.MonkeyPatch) -> Rings:
     """Every ring, as (task, ids); nobody hears them."""
     rung: Rings = []
     monkeypatch.setattr(doorbell, "ring", lambda task, **ids: rung.append((task, ids)))
-    monkeypatch.setattr(doorbell, "ring_soon", lambda task: rung.append((task, {})))
+    monkeypatch.setattr(doorbell, "ring_soon", lambda task, **ids: rung.append((task, ids)))
     return rung
 
 
@@ -44,6 +44,8 @@ def fal(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockFalClient]:
     client = MockFalClient()
     monkeypatch.setattr(dispatch, "from_settings", lambda: client)
     monkeypatch.setattr(sweep, "from_settings", lambda: client)
+    # One question at a time, so that what is to go wrong next goes wrong where a test wants it.
+    monkeypatch.setattr(rounds, "ASKERS", 1)
     yield client
     endpoints = {call.endpoint_id for call in client.calls}
     assert endpoints <= {"sonauto/v2/text-to-music"}, "the tests here ask for songs only"

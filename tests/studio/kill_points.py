@@ -1,5 +1,7 @@
 """A prepared process that does what it is told, each time in a child of its own that can kill itself at any step.
 
+A step is a statement, a commit, a file that is written or shown, or a request to fal, of which a log is kept.
+
 One order a line on standard input; for each, the child's exit code on standard output: 0, or -9 where it was killed.
 """
 
@@ -18,7 +20,10 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import django
+from django.conf import settings
 from django.db import connection
+
+from studio.fal.interface import Submission
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLED = -signal.SIGKILL
@@ -45,11 +50,53 @@ class Steps:
         return answer
 
 
+def _step_through_files(steps: "Steps") -> None:
+    from studio.media.storage import Sink  # noqa: PLC0415
+
+    for name in ("write", "seal", "commit"):
+        really = getattr(Sink, name)
+        setattr(Sink, name, _stepping(steps, really))
+
+
+def _stepping(steps: "Steps", really: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda sink, *arguments: steps.pass_through(really, sink, *arguments)
+
+
+class LoggingFal:
+    """A fal that notes each POST in a file as it comes, for it outlives whoever sent it."""
+
+    def __init__(self, steps: "Steps") -> None:
+        self._steps = steps
+
+    def submit(self, *_: Any, webhook_url: str) -> Submission:
+        generation_id = webhook_url.rstrip("/").rpartition("/")[2]
+        self._steps.pass_through(self._note, generation_id)
+        return Submission(f"of {generation_id}", 0)
+
+    @staticmethod
+    def _note(generation_id: str) -> None:
+        with posts_path().open("a") as log:
+            print(generation_id, file=log)
+
+
+def posts_path() -> Path:
+    return Path(os.environ["NEOAPEX_HOME"]) / "posts.txt"
+
+
+def posts_of(generation_id: UUID) -> int:
+    path = posts_path()
+    return path.read_text().split().count(str(generation_id)) if path.exists() else 0
+
+
 def _in_child(order: dict[str, Any], act: Callable[..., None]) -> int:
+    from studio import dispatch  # noqa: PLC0415
+
     steps = Steps(order["kill_at"], order["moment"])
     really_commit = connection._commit  # type: ignore[attr-defined]
     connection._commit = lambda: steps.pass_through(really_commit)  # type: ignore[attr-defined]
     generation_id = order["generation"] and UUID(order["generation"])
+    _step_through_files(steps)
+    setattr(dispatch, "from_settings", lambda: LoggingFal(steps))  # noqa: B010 - not a name that others may import
     try:
         with connection.execute_wrapper(steps.pass_through):
             act(order["act"], person_id=order["person"], generation_id=generation_id)
@@ -65,10 +112,13 @@ def main() -> None:
     os.dup2(2, 1)
     django.setup()
     # All that a child needs is read in before the first fork, so that each is ready at once.
-    from studio import doorbell  # noqa: PLC0415
-    from tests.studio.acts import act  # noqa: PLC0415
+    from studio import doorbell, tracks  # noqa: PLC0415
+    from tests.studio.acts import act, ingest  # noqa: PLC0415
 
-    doorbell.ring = lambda *_, **__: None
+    doorbell.ring = doorbell.ring_soon = lambda *_, **__: None
+    setattr(tracks, "ingest", ingest)  # noqa: B010 - nor this one
+    settings.NEOAPEX_FAL_USER_ID = "our-account"
+    settings.NEOAPEX_PUBLIC_URL = "https://studio.example.com"
     gc.freeze()
     for line in sys.stdin:
         child = os.fork()

@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from ledger import operations
 from ledger.models import Entry
-from studio import reconciliation
+from studio import reconciliation, settling, tracks, transitions
 from studio.admin import letting_go
 from studio.fal.client import FalClient
-from studio.models import Generation, LineKind, Reconciliation, ReconciliationLine, User
+from studio.models import Event, Generation, LineKind, Reconciliation, ReconciliationLine, Track, User
 from tests.admins import Somebody, boss, plain_static_files, staff_with, superuser, text_of
 from tests.ledger.books import assert_balanced
 from tests.simulator.server import RunningSimulator, running_simulator
@@ -42,6 +42,15 @@ class TestSongs:
         found = text_of(boss.get(reverse("admin:studio_generation_changelist"), {"q": generation.request_id}))
         assert str(generation.pk) in found
 
+    def test_tell_what_happened_with_the_time_between_and_no_word_of_the_person(self, boss: Client, ada: User) -> None:
+        generation = people.submitted(ada)
+        transitions.record(generation, "job_progress", state="RUNNING", logs=["a calm piano at the lake"])
+        Event.objects.filter(name="job_started").update(at=generation.created_at + timedelta(hours=1, minutes=2))
+        page = text_of(boss.get(reverse("admin:studio_generation_change", args=[generation.pk])))
+        for words in ("Asked for; the price was set aside", "fal took it", "+1 h 2 min", "job_started"):
+            assert words in page
+        assert "calm piano" not in page
+
     def test_are_reached_from_their_entry(self, boss: Client, ada: User) -> None:
         generation = people.asked_for(ada)
         hold = Entry.objects.get(kind="HOLD")
@@ -66,6 +75,59 @@ class TestSongs:
     def test_are_not_found_by_nonsense(self, boss: Client, ada: User, term: str) -> None:
         people.asked_for(ada)
         text_of(boss.get(reverse("admin:ledger_entry_changelist"), {"q": term}))
+
+
+def doubtful(ada: User, **fields: Any) -> Track:
+    generation = people.submitted(ada)
+    settling.settle(generation.pk, people.song(), request_id=generation.request_id)
+    Track.objects.filter(generation=generation).update(**{"alarm": "storage_full: no room"} | fields)
+    return generation.tracks.get()
+
+
+class TestTracksInDoubt:
+    TRACKS = "/admin/studio/track/"
+
+    def test_are_shown_with_what_is_wrong_and_fetched_again_by_a_click(
+        self, boss: Client, superuser: User, ada: User
+    ) -> None:
+        track = doubtful(ada, run_at=timezone.now() + timedelta(hours=1))
+        page = text_of(boss.get("/admin/"))
+        assert "storage_full: no room" in page
+        assert reverse("admin:studio_track_change", args=[track.pk]) in page
+        assert 'role="alert"' not in page, "it waits by itself"
+        answer = boss.post(self.TRACKS, {"action": "try_again", ACTION_CHECKBOX_NAME: [track.pk]}, follow=True)
+        assert "1 track is fetched again." in text_of(answer)
+        assert tracks.due() == [track.pk]
+        line = LogEntry.objects.get()
+        assert (line.user, line.object_id) == (superuser, str(track.pk))
+        assert "storage_full" not in text_of(boss.get("/admin/"))
+
+    def test_that_wait_for_a_person_raise_an_alarm_on_every_page(self, boss: Client, ada: User) -> None:
+        dead = doubtful(ada, dead_at=timezone.now(), alarm="5 workers died over it")
+        other = doubtful(ada)
+        for address in ("/admin/", "/admin/ledger/quota/"):
+            page = text_of(boss.get(address))
+            assert "1 song could not be saved and waits for you." in page
+        listed = text_of(boss.get(self.TRACKS, {"doubt": "dead"}))
+        assert str(dead.pk) in listed
+        assert str(other.pk) not in listed
+        assert str(other.pk) in text_of(boss.get(self.TRACKS, {"doubt": "any"}))
+
+    def test_that_can_not_be_fetched_again_are_named_and_stop_no_other(self, boss: Client, ada: User) -> None:
+        track, ready = doubtful(ada), doubtful(ada)
+        people.make_ready(ready)
+        both = {"action": "try_again", ACTION_CHECKBOX_NAME: [track.pk, ready.pk]}
+        page = text_of(boss.post(self.TRACKS, both, follow=True))
+        assert "can be heard" in page
+        assert "1 track is fetched again." in page
+
+    def test_are_nobodys_to_wake_who_may_only_look(self, staff_with: Somebody, ada: User) -> None:
+        track = doubtful(ada, dead_at=timezone.now())
+        looker = staff_with("view_track")
+        looker.post(self.TRACKS, {"action": "try_again", ACTION_CHECKBOX_NAME: [track.pk]})
+        track.refresh_from_db()
+        assert track.dead_at is not None
+        assert "fetched again" not in text_of(looker.get(self.TRACKS))
 
 
 def let_go(action: str, *chosen: User, **more: Any) -> dict[str, Any]:

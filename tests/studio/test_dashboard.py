@@ -154,7 +154,7 @@ class TestNow:
             aged_hold(person, f"old {number}", 2)
             operations.charge_house(reference=f"late {number}", amount_micros=75_000, reason="late", author=superuser)
         assert cost() == before
-        assert before <= 14
+        assert before <= 16
 
 
 class TestAlarm:

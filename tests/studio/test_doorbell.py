@@ -40,11 +40,15 @@ def test_a_broker_that_is_away_is_not_the_callers_trouble(
     assert "doorbell not heard" in caplog.text
 
 
-def test_a_ring_waits_for_the_commit(db: None, sent: list[Any], django_capture_on_commit_callbacks: Any) -> None:
+def test_a_ring_waits_for_the_commit(
+    db: None, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    rung: list[Any] = []
+    monkeypatch.setattr(doorbell, "ring_soon", lambda task, **ids: rung.append((task, ids)))
     with django_capture_on_commit_callbacks(execute=True):
-        doorbell.ring_on_commit("studio.dispatch")
-        assert sent == []
-    assert [task for task, _ in sent] == ["studio.dispatch"]
+        doorbell.ring_on_commit("studio.ingest", track_id="7")
+        assert rung == []
+    assert rung == [("studio.ingest", {"track_id": "7"})]
 
 
 class Bell:
@@ -52,11 +56,13 @@ class Bell:
 
     def __init__(self) -> None:
         self.rung: list[str] = []
+        self.ids: list[dict[str, str]] = []
         self.goes_on = threading.Event()
         self.at_it = threading.Semaphore(0)
 
-    def __call__(self, task: str) -> None:
+    def __call__(self, task: str, **ids: str) -> None:
         self.rung.append(task)
+        self.ids.append(ids)
         self.at_it.release()
         if task == "breaks":
             raise RuntimeError("a broker with a fault that nobody knows")
@@ -92,3 +98,37 @@ def test_the_ringing_thread_outlives_a_fault_of_the_broker(bell: Bell, caplog: p
         assert bell.at_it.acquire(timeout=SECONDS)
     assert bell.rung == ["breaks", "rings again"]
     assert "doorbell broken" in caplog.text
+
+
+def test_rings_about_different_things_are_all_rung_in_their_order(bell: Bell) -> None:
+    ringer = doorbell._Ringer()
+    ringer.want("first")
+    assert bell.at_it.acquire(timeout=SECONDS)
+    for track in ("1", "2", "1", "3"):
+        ringer.want("ingest", track_id=track)
+    bell.goes_on.set()
+    for _ in range(3):
+        assert bell.at_it.acquire(timeout=SECONDS)
+    assert bell.ids[1:] == [{"track_id": "1"}, {"track_id": "2"}, {"track_id": "3"}]
+
+
+def test_a_broker_that_hangs_holds_up_nobody_and_fills_no_memory(bell: Bell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorbell, "MOST_WANTED", 5)
+    ringer = doorbell._Ringer()
+    ringer.want("hangs")
+    assert bell.at_it.acquire(timeout=SECONDS)
+    for number in range(100):
+        ringer.want("ingest", track_id=str(number))
+    assert len(ringer._wanted) == 5
+    ringer.finish(0.01)
+    bell.goes_on.set()
+    ringer.finish(SECONDS)
+    assert len(bell.rung) == 6
+
+
+def test_a_process_that_ends_rings_for_what_it_was_asked_for(bell: Bell) -> None:
+    bell.goes_on.set()
+    ringer = doorbell._Ringer()
+    ringer.want("last words")
+    ringer.finish(SECONDS)
+    assert bell.rung == ["last words"]

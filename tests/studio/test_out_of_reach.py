@@ -177,8 +177,8 @@ def test_fal_that_fails_to_tell_about_songs_counts_as_failing(ada: User, fal: Mo
     generation = submitted(ada)
     fal.will_raise("status", *[FalError(said=Said(502), provider_failed=True) for _ in range(3)])
     for _ in range(3):
-        aged(generation, look_at=1)
-        sweep._ask(generation)
+        with pytest.raises(FalError):
+            sweep._hear(generation)
     assert breaker.reach().is_open
 
 

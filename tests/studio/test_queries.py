@@ -9,7 +9,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from studio import generations, queries
 from studio.errors import NotFound
-from studio.models import Event, Generation, User
+from studio.models import Generation, User
 from studio.states import GenerationState as State
 from tests.studio.people import aged, asked_for, finished_song, put, submitted
 
@@ -183,10 +183,3 @@ def test_the_usual_time_is_the_middle_half_of_the_last_songs(ada: User) -> None:
             assert queries.usual_seconds() is None, "two are too few to tell"
     low, high = queries.usual_seconds() or (0, 0)
     assert 10 < low < 80 < high < 500
-
-
-def test_a_timeline_is_in_the_order_of_its_events(ada: User) -> None:
-    generation = submitted(ada)
-    events = queries.timeline(generation)
-    assert [event.pk for event in events] == sorted(Event.objects.values_list("pk", flat=True))
-    assert [event.name for event in events] == ["job_queued", "job_progress", "job_started"]

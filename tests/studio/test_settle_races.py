@@ -13,6 +13,7 @@ from studio.fal.answers import generation_failed
 from studio.fal.errors import GenerationFailed, Said
 from studio.models import Generation, Track, User
 from studio.states import GenerationState as State
+from studio.sweep import StoppedByFal
 from tests.studio.people import (
     ONE_SONG,
     TWO_SONGS,
@@ -122,3 +123,15 @@ def test_cancel_and_completion_at_once_end_in_one_of_two_true_ways(ada: User) ->
         assert (generation.cancel_requested_at is None) is bool(refused)
         assert kinds_of(generation) == ["HOLD", "CHARGE"]
     assert money_of(ada) == (0, 5 * ONE_SONG)
+
+
+def test_fals_yes_to_a_cancel_and_the_song_at_once_always_end_with_the_song_and_one_who_pays(ada: User) -> None:
+    for _ in range(5):
+        generation = put(submitted(ada), State.RUNNING)
+        generations.cancel(person=ada, generation_id=generation.pk)
+        before = money_of(ada)[1] + house_micros()
+        done = settle_all(generation, [song(), StoppedByFal(), song(), StoppedByFal()])
+        assert done.state == State.INGESTING
+        assert generation.tracks.count() == 1
+        assert money_of(ada)[1] + house_micros() - before == ONE_SONG
+    assert money_of(ada)[0] == 0

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from studio import dispatch, generations, settling, sweep
+from studio import dispatch, generations, rounds, settling, sweep
 from studio.fal.answers import generation_failed
 from studio.fal.errors import Ambiguous, FalError, NotFinished, NotFound, Said, Unreachable
 from studio.fal.interface import Status
@@ -99,15 +100,32 @@ def test_a_song_that_fal_still_works_on_gets_a_sign_of_life(ada: User, fal: Mock
     assert money_of(ada) == (ONE_SONG, 0)
 
 
-def test_the_pauses_between_two_questions_grow_to_half_of_what_means_lost(ada: User, fal: MockFalClient) -> None:
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [(State.SUBMITTED, [15, 30, 60, 120, 240, 300, 300]), (State.LOST, [15, 30, 60, 120, 240, 480, 900])],
+)
+def test_the_pauses_between_two_questions_grow_and_stay_below_what_fal_keeps_a_long_result(
+    ada: User, fal: MockFalClient, state: State, expected: list[int]
+) -> None:
     generation = submitted(ada)
     pauses = []
-    for _ in range(5):
+    for _ in expected:
         fal.will_raise("status", Unreachable())
-        asking = swept(silent(generation, 6 * MINUTE))
+        asking = swept(silent(generation, 6 * MINUTE, state))
         assert asking.ask_at is not None
-        pauses.append(round((asking.ask_at - timezone.now()).total_seconds() / MINUTE))
-    assert pauses == [5, 10, 15, 15, 15]
+        pauses.append(round((asking.ask_at - timezone.now()).total_seconds()))
+    assert pauses == expected
+
+
+def test_what_fal_forgets_next_is_asked_about_first(ada: User, fal: MockFalClient) -> None:
+    """Who was silent for more than an hour has nothing left to lose; of the others the longest silent comes first."""
+    ages = (7 * MINUTE, 25 * HOUR, 50 * MINUTE, 2 * HOUR, 20 * MINUTE)
+    songs = {age: silent(submitted(ada), age, State.LOST) for age in ages}
+    fal.calls.clear()
+    sweep.sweep()
+    asked_about = [call.request_id for call in fal.calls if call.operation == "status"]
+    order = [age for request_id in asked_about for age in ages if songs[age].request_id == request_id]
+    assert order[:3] == [50 * MINUTE, 20 * MINUTE, 7 * MINUTE]
 
 
 def test_nobody_is_asked_about_twice_within_a_pause(ada: User, fal: MockFalClient) -> None:
@@ -251,6 +269,34 @@ def test_a_live_song_is_asked_about_in_time_however_short_the_limits(
     assert asked(fal) == 12
 
 
+def test_none_is_lost_about_whom_a_round_had_no_time_to_ask(
+    ada: User, fal: MockFalClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "BEGIN_SECONDS", -1.0)
+    generation = silent(submitted(ada), 31 * MINUTE)
+    assert swept(generation).state == State.SUBMITTED
+    assert asked(fal) == 0
+
+
+def test_two_sweeps_at_once_ask_once(ada: User, fal: MockFalClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    generation = silent(submitted(ada), 6 * MINUTE)
+    stale = list(sweep._overdue())
+    fal.advance(request_of(generation), IN_PROGRESS)
+    sweep.sweep()
+    assert list(sweep._asked_in_turn(stale)) == []
+
+
+def test_a_sweep_beside_one_that_asks_still_rings_and_frees(ada: User, fal: MockFalClient, rings: Rings) -> None:
+    silent(submitted(ada), 6 * MINUTE)
+    timed_out = aged(asked_for(ada), created_at=2 * HOUR)
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [rounds.ASKING_LOCK])
+    assert swept(timed_out).state == State.FAILED
+    other.close()
+    assert asked(fal) == 0
+
+
 # --- Waiting too long -------------------------------------------------------------------------------------------------
 
 
@@ -320,7 +366,7 @@ def test_a_sweep_of_an_empty_studio_does_nothing(db: None, fal: MockFalClient, r
 def test_one_that_breaks_does_not_stop_the_others(
     ada: User, fal: MockFalClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken, lost, done = (silent(submitted(ada), age * MINUTE) for age in (40, 35, 30.5))
+    broken, lost, done = (silent(submitted(ada), age * MINUTE) for age in (40, 35, 31))
     fal.will_raise("status", RuntimeError("a bug of ours"), Unreachable())  # type: ignore[arg-type] # what nobody expects
     fal.advance(request_of(done))
     timed_out = aged(asked_for(ada), created_at=2 * HOUR)

@@ -1,10 +1,13 @@
 """From a link to a track that is kept: who fetches, when again, and whose fault a failure is."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from studio import settling, tracks
@@ -210,17 +213,84 @@ def test_two_threads_fetch_a_track_once(track: Track, media: Media) -> None:
     assert again(track).state == TrackState.READY
 
 
-def test_a_track_that_killed_its_workers_gets_an_alarm_and_ever_longer_pauses(track: Track, media: Media) -> None:
-    Track.objects.filter(pk=track.pk).update(attempts=tracks.QUIET_ATTEMPTS)
-    claimed = tracks._claim(track.pk)
-    assert claimed is not None
+def died(track: Track, times: int = 1) -> None:
+    """So many workers took the track up, one after the other, and were not heard of again."""
+    for _ in range(times):
+        Track.objects.filter(pk=track.pk).update(run_at=timezone.now(), leased_until=None)
+        Track.objects.filter(pk=track.pk).update(leased_until=timezone.now() - timedelta(seconds=1))
+        tracks._claim(track.pk)
+        Track.objects.filter(pk=track.pk).update(leased_until=timezone.now() - timedelta(seconds=1))
+
+
+def test_one_death_is_soon_made_good_and_further_ones_ever_later(track: Track) -> None:
+    pauses = []
+    for _ in range(3):
+        died(track)
+        pauses.append(round(pause_of(track)))
+    assert pauses == [0, 30, 60]
+    assert again(track).alarm == "3 workers died over it"
+
+
+def test_a_track_that_kills_its_workers_is_left_for_a_person_and_nobody_pays(
+    ada: User, track: Track, media: Media, caplog: pytest.LogCaptureFixture
+) -> None:
+    died(track, tracks.DEATHS)
     left = again(track)
-    assert (left.state, left.alarm) == (TrackState.PENDING, f"taken up {tracks.QUIET_ATTEMPTS + 1} times")
-    assert left.leased_until is not None
-    assert pause_of(track) > tracks.HOUSE_PAUSE.total_seconds() * tracks.QUIET_ATTEMPTS
-    Track.objects.filter(pk=track.pk).update(leased_until=None)
+    assert (left.state, left.deaths, left.dead_at is None) == (TrackState.PENDING, 5, False)
+    assert left.alarm == "5 workers died over it: it waits for a person"
+    assert "dead letter" in caplog.text
+    assert tracks.due() == []
+    fetch_now(track)
+    assert media.fetched == []
+    assert (left.generation.state, left.generation.reason_code) == (GenerationState.FAILED, "not_saved")
+    assert left.generation.reason_whose == "us"
+    assert (money_of(ada), house_micros()) == ((0, 0), ONE_SONG)
+
+
+def test_one_dead_of_two_leaves_the_other_for_the_price_of_one(ada: User, media: Media) -> None:
+    good, bad = delivered(ada, songs=2)
+    died(bad, tracks.DEATHS)
+    assert again(bad).generation.state == GenerationState.INGESTING
+    tracks.fetch(good.pk)
+    generation = again(good).generation
+    assert (generation.state, generation.charged_micros) == (GenerationState.READY, ONE_SONG)
+    assert (money_of(ada), house_micros()) == ((0, ONE_SONG), TWO_SONGS - ONE_SONG)
+
+
+def test_a_fetch_that_ends_well_forgets_the_deaths_before(track: Track, media: Media) -> None:
+    died(track, 2)
     done = fetch_now(track)
-    assert (done.state, done.alarm) == (TrackState.READY, "")
+    assert (done.state, done.alarm, done.deaths) == (TrackState.READY, "", 0)
+
+
+def test_a_worker_that_is_told_to_end_hands_the_track_back(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(source_url: str, *, track_id: UUID) -> Ingested:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("it went on")
+
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(tracks, "ingest", interrupted)
+    with pytest.raises(SystemExit):
+        tracks.fetch(track.pk)
+    left = again(track)
+    assert (left.state, left.leased_until, left.deaths, left.alarm) == (TrackState.PENDING, None, 0, "")
+    assert tracks.due() == [track.pk]
+    assert signal.getsignal(signal.SIGTERM) == handler
+
+
+def test_a_lease_outlives_a_database_that_is_restarted(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Away:
+        def filter(self, **_: object) -> "Away":
+            return self
+
+        def update(self, **_: object) -> int:
+            raise OperationalError("terminating connection due to administrator command")
+
+    closed: list[int] = []
+    monkeypatch.setattr(connection, "close", lambda: closed.append(1))
+    monkeypatch.setattr(Track, "objects", Away())
+    tracks._renew(track)
+    assert closed == [1]
 
 
 # --- Faults of the source ---------------------------------------------------------------------------------------------
@@ -285,11 +355,13 @@ def test_our_own_trouble_never_makes_a_track_unreadable(
     ada: User, track: Track, media: Media, fault: Exception
 ) -> None:
     media.faults = [fault] * 4
+    pauses: list[int] = []
     for _ in range(4):
         left = fetch_now(track)
         assert (left.state, left.fetches_failed, left.leased_until) == (TrackState.PENDING, 0, None)
         assert left.alarm
-        assert pause_of(track) > 10
+        pauses.append(round(pause_of(track)))
+    assert pauses == [30, 60, 120, 240]
     assert left.generation.state == GenerationState.INGESTING
     assert (money_of(ada), house_micros()) == ((0, ONE_SONG), 0)
     done = fetch_now(track)

@@ -25,6 +25,7 @@ def _static_files_without_a_manifest(settings: Settings, tmp_path: Path) -> None
 def _nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no worker: a ring would wait for nobody in Redis."""
     monkeypatch.setattr("studio.doorbell.ring", Mock())
+    monkeypatch.setattr("studio.doorbell.ring_soon", Mock())
 
 
 @pytest.fixture(autouse=True)

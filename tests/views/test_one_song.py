@@ -1,15 +1,17 @@
 """One song: its card, its page, cancelling it and asking for it again."""
 
 import re
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from ledger.models import Quota
 from ledger.queries import balance
 from studio import transitions
-from studio.models import Generation, User
+from studio.models import Generation, Track, User
 from studio.states import GenerationState as State
 from tests import factories
 
@@ -148,3 +150,54 @@ def test_again_without_money_says_so_on_the_card(browser: Client, ada: User, hea
     assert "Your budget is frozen" in answer.content.decode()
     assert ("HX-Retarget" in answer) == bool(headers)
     assert Generation.objects.count() == 1
+
+
+# --- Fetch again ------------------------------------------------------------------------------------------------------
+
+
+def unreadable(songs: int = 1, **fields: object) -> Track:
+    """The last variation of a song came as audio that can't be read; with one, that was all of it."""
+    state = State.READY if songs == 2 else State.FAILED
+    song = factories.make_generation(state=state, recipe={"num_songs": songs}, charged_micros=0)
+    if songs == 2:
+        factories.make_track(song)
+    return factories.make_track(song, variation=songs - 1, state="UNREADABLE", **fields)
+
+
+@pytest.mark.parametrize(("songs", "phase"), [(1, "saving"), (2, "ready")])
+def test_a_track_that_can_not_be_read_is_fetched_again_by_a_click(browser: Client, songs: int, phase: str) -> None:
+    track = unreadable(songs)
+    address = f"/tracks/{track.pk}/fetch-again"
+    assert address in browser.get(f"/generations/{track.generation_id}/").content.decode()
+    html = browser.post(address, headers=HTMX).content.decode()
+    assert f'data-phase="{phase}"' in html
+    assert address not in html
+    track.refresh_from_db()
+    assert track.state == "PENDING"
+    plain = browser.post(address)
+    assert (plain.status_code, plain["Location"]) == (302, f"/generations/{track.generation_id}/")
+
+
+def test_after_a_week_there_is_no_button_and_a_click_says_why(browser: Client) -> None:
+    track = unreadable(created_at=timezone.now() - timedelta(days=8))
+    address = f"/tracks/{track.pk}/fetch-again"
+    assert address not in browser.get(f"/generations/{track.generation_id}/").content.decode()
+    answer = browser.post(address, headers=HTMX)
+    assert answer.status_code == 409
+    assert "seven days" in answer.content.decode()
+
+
+def test_nobody_fetches_somebody_elses_track_again(ben_browser: Client) -> None:
+    track = unreadable()
+    assert ben_browser.post(f"/tracks/{track.pk}/fetch-again").status_code == 404
+    assert ben_browser.post(f"/tracks/{uuid4()}/fetch-again").status_code == 404
+    assert Track.objects.get().state == "UNREADABLE"
+
+
+def test_what_we_could_not_save_says_so_and_is_an_admins_to_fetch(browser: Client) -> None:
+    song = factories.make_generation(state=State.FAILED, reason_code="not_saved", reason_whose="us", charged_micros=0)
+    track = factories.make_track(song, state="PENDING", dead_at=timezone.now(), alarm="5 workers died over it")
+    html = browser.get(f"/generations/{song.pk}/").content.decode()
+    assert "could not be saved" in html
+    assert f"/tracks/{track.pk}/fetch-again" not in html
+    assert "workers died" not in html
