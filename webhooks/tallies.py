@@ -20,7 +20,8 @@ KEPT_DAYS = 30
 
 _ADD = """
     INSERT INTO webhooks_tally (hour, outcome, count)
-    SELECT date_trunc('hour', now(), 'UTC'), outcome, count FROM unnest(%s::text[], %s::bigint[]) AS new (outcome, count)
+    SELECT date_trunc('hour', now(), 'UTC'), outcome, count
+    FROM unnest(%s::text[], %s::bigint[]) AS new (outcome, count)
     ON CONFLICT (hour, outcome) DO UPDATE SET count = webhooks_tally.count + excluded.count
 """
 _FORGET = "DELETE FROM webhooks_tally WHERE hour < now() - make_interval(days => %s)"
