@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 KEPT_SECONDS = 24 * 3600
 # Between two looks for something newer, and after a failed one: a flood of forgeries costs fal one fetch a minute.
 COOLDOWN_SECONDS = 60
+# Longer than it takes to look at a callback.
+MARGIN_SECONDS = 1
 MAX_BYTES = 64 * 1024
 MAX_SECONDS = 10
 
@@ -53,6 +55,13 @@ class Published(Generic[Thing]):
         if self._tried_at > self._fetched_at:
             raise self.unreachable
         return ()
+
+    def is_settled(self) -> bool:
+        """Whether asking for it waits for nothing: it is known, and for a moment to come nobody will fetch it."""
+        now = time.monotonic()
+        soon = now + MARGIN_SECONDS
+        is_kept = soon - self._fetched_at < KEPT_SECONDS and soon - self._tried_at < COOLDOWN_SECONDS
+        return is_kept and not self._lock.locked()
 
     def age_seconds(self) -> float | None:
         """How long ago the list was fetched; None where this process has not needed it yet."""

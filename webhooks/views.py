@@ -7,12 +7,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django_guid import get_guid
 
-from webhooks import addresses, deliveries, signatures, stale, tallies
+from webhooks import addresses, deliveries, gate, signatures, stale, tallies
 from webhooks.errors import BodyTooLarge, MethodNotAllowed, NotVerified, OutOfReach, WebhookError
+from webhooks.limits import BODY_MAX_BYTES
 from webhooks.models import Outcome
 
-# A song's result is below 10 KB; an error of fal's that quotes the input stays far below this too.
-BODY_MAX_BYTES = 256 * 1024
 STATUSES: dict[type[WebhookError], int] = {NotVerified: 403, MethodNotAllowed: 405, BodyTooLarge: 413}
 
 
@@ -34,6 +33,8 @@ def fal(request: HttpRequest, generation_id: UUID) -> HttpResponse:
 def _verified(request: HttpRequest) -> tuple[signatures.Signed, bytes]:
     if request.method != "POST":
         raise MethodNotAllowed
+    if (signed := gate.verified(request.META)) is not None:
+        return signed, _body(request)
     addresses.check(request.META)
     body = _body(request)
     return signatures.active().verify(request.headers, body, now=time.time()), body
@@ -50,18 +51,26 @@ def _body(request: HttpRequest) -> bytes:
     return bytes(body)
 
 
-def _refusal(error: WebhookError) -> JsonResponse:
+def problem_of(error: WebhookError, request_id: str | None) -> tuple[int, dict[str, object]]:
+    """The status and the structured error."""
     problem: dict[str, object] = {
         "code": error.code,
         "message": error.message,
         "hint": error.hint,
-        "requestId": get_guid(),
+        "requestId": request_id,
     }
     if isinstance(error, OutOfReach):
-        response = JsonResponse(problem | {"retry_after": error.retry_after_seconds}, status=503)
+        problem["retry_after"] = error.retry_after_seconds
+    return STATUSES.get(type(error), 503), problem
+
+
+def _refusal(error: WebhookError) -> JsonResponse:
+    status, problem = problem_of(error, get_guid())
+    response = JsonResponse(problem, status=status)
+    if isinstance(error, OutOfReach):
         response["Retry-After"] = str(error.retry_after_seconds)
-        return response
-    response = JsonResponse(problem, status=STATUSES[type(error)])
     if isinstance(error, MethodNotAllowed):
         response["Allow"] = "POST"
+    # Else Django writes a line about each refusal, which the tallies sum up.
+    response._has_been_logged = True  # type: ignore[attr-defined] # noqa: SLF001
     return response
