@@ -322,7 +322,8 @@ LOGGING = {
     },
     "root": {"handlers": ["lines"], "level": "INFO"},
     "loggers": {
-        "django_guid": {"level": "WARNING"},
+        # Else whoever sends a strange X-Request-Id writes a line of their own with each request.
+        "django_guid": {"level": "ERROR"},
         "httpx": {"level": "WARNING"},
         "celery": {"level": "INFO"},
         # Two lines for each ring would drown everything else; what was done is told by our own.

@@ -10,11 +10,11 @@ from django.utils.translation import gettext_lazy as _
 class Flag(models.TextChoices):
     """Why a delivery needs a person's eye."""
 
-    UNKNOWN_GENERATION = "UNKNOWN_GENERATION"
-    FOREIGN_REQUEST = "FOREIGN_REQUEST"
-    DIFFERENT_PAYLOAD = "DIFFERENT_PAYLOAD"
-    UNREADABLE_BODY = "UNREADABLE_BODY"
-    DEAD = "DEAD"
+    UNKNOWN_GENERATION = "UNKNOWN_GENERATION", _("for a song that isn’t here")
+    FOREIGN_REQUEST = "FOREIGN_REQUEST", _("about another request")
+    DIFFERENT_PAYLOAD = "DIFFERENT_PAYLOAD", _("a different second body")
+    UNREADABLE_BODY = "UNREADABLE_BODY", _("unreadable")
+    DEAD = "DEAD", _("dead")
 
 
 class Outcome(models.TextChoices):

@@ -122,7 +122,7 @@ class DeliveryAdmin(WindowAdmin):
 
     @admin.display(description=gettext_lazy("next try"))
     def next_try(self, delivery: Delivery) -> Any:
-        return None if delivery.processed_at else delivery.run_at
+        return "-" if delivery.processed_at else delivery.run_at
 
     @admin.display(description=gettext_lazy("which means"))
     def flag_in_words(self, delivery: Delivery) -> str:
@@ -155,7 +155,7 @@ def replay(request: HttpRequest, delivery_id: int) -> HttpResponse:
     with transaction.atomic():
         done = deliveries.replay(delivery)
         if done:
-            was = _("flagged %s") % delivery.flag if delivery.flag else _("processed")
+            was = _("flagged: %s") % delivery.get_flag_display() if delivery.flag else _("processed")
             log(person_of(request), [(delivery, _("Sent it through again; it was %s.") % was)])
     if done:
         messages.success(request, _("It is on its way again. Reload in a moment to see what came of it."))
