@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchmarks.load import Load
 from benchmarks.ratios import Ratio
-from benchmarks.webhook_accept import ROUNDS, bare_site, send_to_bare
+from benchmarks.webhook_accept import ROUNDS, send_to_bare
+from benchmarks.webhook_peers import bare_site
 
 WAYS = {"application": "asgi", "django_asgi": "asgi", "wsgi": "wsgi"}
 

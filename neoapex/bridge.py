@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
+# Refuses on the event loop what need not take a thread: the status and the structured error.
+Gate = Callable[[Message, bytes], "tuple[int, dict[str, Any]] | None"]
 
 BODY_SECONDS: Final = 30
 # A player that is paused reads nothing; when its connection is cut it asks again, with a range.
@@ -45,8 +47,9 @@ class Answer:
 class Pages:
     """An ASGI application around a WSGI one."""
 
-    def __init__(self, wsgi: Callable[..., Iterable[bytes]], threads: int) -> None:
+    def __init__(self, wsgi: Callable[..., Iterable[bytes]], threads: int, gate: Gate | None = None) -> None:
         self._wsgi = wsgi
+        self._gate = gate
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="page")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -58,6 +61,9 @@ class Pages:
             return
         if body is None:
             await _refuse(send, 400, "broken_off", "The request broke off before its end.")
+            return
+        if self._gate and (refused := self._gate(scope, body)):
+            await problems.send_plain(send, *refused)
             return
         known = {**scope, "headers": _headers(scope, len(body))}
         environ = cast("dict[str, Any]", build_environ(cast("Any", known), cast("Any", io.BytesIO(body))))

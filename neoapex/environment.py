@@ -96,6 +96,19 @@ def one_of(name: str, default: str, choices: tuple[str, ...]) -> str:
     return value
 
 
+def webhook_secret(name: str, fal_key: str) -> str:
+    """The secret that relays sign callbacks with; `@FAL_KEY` stands for the FAL key.
+
+    :raises ImproperlyConfigured: it is not there: an empty secret is one that everybody knows.
+    """
+    value = text(name, hint="A relay signs with it: any long random text, or @FAL_KEY to take the FAL key.")
+    if value != "@FAL_KEY":
+        return value
+    if not fal_key:
+        raise ImproperlyConfigured(f"{name} is @FAL_KEY, but FAL_KEY (or FAL_KEY_FILE) is not set.")
+    return fal_key
+
+
 def switch(name: str, *, default: bool) -> bool:
     return one_of(name, "on" if default else "off", ("on", "off")) == "on"
 

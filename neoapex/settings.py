@@ -47,7 +47,11 @@ NEOAPEX_FAL_API_URL = read.url("NEOAPEX_FAL_API_URL", "https://api.fal.ai/v1", e
 NEOAPEX_FAL_CDN_URL = read.url("NEOAPEX_FAL_CDN_URL", "https://v3.fal.media", embedded=EMBEDDED)
 NEOAPEX_FAL_JWKS_URL = read.url("NEOAPEX_FAL_JWKS_URL", "https://rest.fal.ai/.well-known/jwks.json", embedded=EMBEDDED)
 NEOAPEX_FAL_USER_ID = read.text("NEOAPEX_FAL_USER_ID", "")
-NEOAPEX_WEBHOOK_SCHEME = read.one_of("NEOAPEX_WEBHOOK_SCHEME", "ed25519", ("ed25519",))
+NEOAPEX_WEBHOOK_SCHEME = read.one_of("NEOAPEX_WEBHOOK_SCHEME", "ed25519", ("ed25519", "hmac"))
+NEOAPEX_WEBHOOK_SECRET = (
+    read.webhook_secret("NEOAPEX_WEBHOOK_SECRET", FAL_KEY) if NEOAPEX_WEBHOOK_SCHEME == "hmac" else ""
+)
+NEOAPEX_WEBHOOK_ADDRESSES = read.one_of("NEOAPEX_WEBHOOK_ADDRESSES", "off", ("off", "fal"))
 # Without an address that fal can reach, outcomes are fetched by asking.
 SETTLE_BY_POLLING = not NEOAPEX_PUBLIC_URL
 
@@ -304,7 +308,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not EMBEDDED
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "neoapex.problems.csrf_failure"
-if read.switch("NEOAPEX_BEHIND_PROXY", default=False):
+NEOAPEX_BEHIND_PROXY = read.switch("NEOAPEX_BEHIND_PROXY", default=False)
+if NEOAPEX_BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     # Else all people would share the proxy's address, and one guesser would lock the login for everybody.
     ALLAUTH_TRUSTED_PROXY_COUNT = 1
@@ -335,7 +340,8 @@ LOGGING = {
     },
     "root": {"handlers": ["lines"], "level": "INFO"},
     "loggers": {
-        "django_guid": {"level": "WARNING"},
+        # Else whoever sends a strange X-Request-Id writes a line of their own with each request.
+        "django_guid": {"level": "ERROR"},
         "httpx": {"level": "WARNING"},
         "celery": {"level": "INFO"},
         # Two lines for each ring would drown everything else; what was done is told by our own.

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -29,15 +29,16 @@ LEASE = timedelta(seconds=60)
 BATCH = 100
 
 _STORE = """
-    INSERT INTO webhooks_delivery (generation_id, request_id, body, body_sha256)
-    VALUES (%s, %s, %s, %s)
+    INSERT INTO webhooks_delivery (generation_id, request_id, pinned, body, body_sha256)
+    VALUES (%s, %s, %s, %s, %s)
     ON CONFLICT (request_id, body_sha256) DO NOTHING
 """
 
 
 def receive(signed: Signed, generation_id: UUID, body: bytes) -> bool:
     """Store a verified callback and ring for a worker. Returns whether it is new: a repeat changes nothing."""
-    row = [generation_id, signed.request_id, body, hashlib.sha256(body).hexdigest()]
+    pinned = bool(signed.user_id) and signed.user_id == settings.NEOAPEX_FAL_USER_ID
+    row = [generation_id, signed.request_id, pinned, body, hashlib.sha256(body).hexdigest()]
     try:
         new = _insert(row)
     except OperationalError:
@@ -55,6 +56,15 @@ def _insert(row: Sequence[Any]) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(_STORE, row)
         return bool(cursor.rowcount == 1)
+
+
+def replay(delivery: Delivery) -> bool:
+    """Send a processed delivery through again, as if it had just come. False where it is waiting or under way."""
+    ended = Delivery.objects.filter(pk=delivery.pk, processed_at__isnull=False)
+    again = ended.update(processed_at=None, flag="", attempts=0, run_at=Now(), replayed_at=Now())
+    if again:
+        doorbell.ring_on_commit("webhooks.process_waiting")
+    return bool(again)
 
 
 def process_waiting() -> None:
@@ -104,9 +114,9 @@ def _process(delivery: Delivery) -> Flag | None:
         return Flag.UNKNOWN_GENERATION
     if _is_foreign(generation, delivery, body):
         return Flag.FOREIGN_REQUEST
-    if Delivery.objects.filter(request_id=delivery.request_id, pk__lt=delivery.pk, flag="").exists():
+    if _said_otherwise(delivery):
         return Flag.DIFFERENT_PAYLOAD
-    if not settings.NEOAPEX_FAL_USER_ID or not _tells_all(body):
+    if not delivery.pinned or not _tells_all(body):
         # Not proven to be our account's, or without the result: only a doorbell. Our own key fetches what is true.
         if not sweep.settle_from_fal(generation, delivery.request_id):
             raise LookupError("fal has no outcome yet")
@@ -128,6 +138,12 @@ def _settle_error(generation: Generation, delivery: Delivery, body: dict[str, An
         settling.settle(generation.pk, _error_of(body), request_id=delivery.request_id)
         if isinstance(error, Unreachable) and delivery.attempts < TRIES:
             raise
+
+
+def _said_otherwise(delivery: Delivery) -> bool:
+    """Whether another body came for the same request, which counts: the first one does, also while it waits."""
+    others = Delivery.objects.filter(request_id=delivery.request_id, flag="").exclude(pk=delivery.pk)
+    return others.filter(Q(pk__lt=delivery.pk) | Q(processed_at__isnull=False)).exists()
 
 
 def _error_of(body: dict[str, Any]) -> GenerationFailed:

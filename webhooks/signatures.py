@@ -1,39 +1,36 @@
-"""Who signed a callback: fal's ED25519 scheme, with keys from its JWKS."""
+"""Who signed a callback: fal's ED25519 scheme with keys from its JWKS, or HMAC with a secret of our own."""
 
 import base64
 import binascii
 import hashlib
-import logging
-import threading
-import time
+import hmac
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
 
-import httpx
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
 
 from webhooks.errors import KeysUnreachable, NotVerified
-
-logger = logging.getLogger(__name__)
+from webhooks.models import Outcome
+from webhooks.published import Published
 
 TOLERANCE_SECONDS = 300
-KEYS_KEPT_SECONDS = 24 * 3600
-# Between two looks for new keys, and after a failed one: a flood of forgeries costs fal one fetch a minute.
-COOLDOWN_SECONDS = 60
-KEYS_MAX_BYTES = 64 * 1024
-KEYS_MAX_SECONDS = 10
+# Until the year 2286. A length that is fixed keeps fields that are only written one after the other apart.
+TIMESTAMP_DIGITS = 10
+REQUEST_ID_MAX_CHARACTERS = 100
 KEYS_MAX = 20
 HEADER = "X-Fal-Webhook-"
+
+KeyRing = Published[Ed25519PublicKey]
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What a verified callback says of itself."""
+    """What a verified callback says of itself. Without a user id nobody vouches for whose account it is."""
 
     request_id: str
     user_id: str
@@ -43,69 +40,92 @@ class Verifier(Protocol):
     """One way to sign. A request never chooses: configuration does."""
 
     def verify(self, headers: Mapping[str, str], body: bytes, *, now: float) -> Signed:
-        """:raises NotVerified: not from fal, stale, or another account's. :raises KeysUnreachable: can't tell now."""
+        """:raises NotVerified: not from fal, stale, or another account's. :raises OutOfReach: can't tell now."""
         ...
 
 
-@dataclass
-class KeyRing:
-    """fal's public keys: fetched when needed, kept at most a day, fetched once more when none of them fits."""
+class Ed25519Verifier:
+    """fal's own scheme: over request id, account id, timestamp and the hash of the raw body."""
 
-    url: str
-    _keys: list[Ed25519PublicKey] = field(default_factory=list)
-    _fetched_at: float = float("-inf")
-    _tried_at: float = float("-inf")
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, ring: KeyRing, user_id: str) -> None:
+        self._ring = ring
+        self._user_id = user_id
 
-    def current(self) -> Sequence[Ed25519PublicKey]:
-        """:raises KeysUnreachable: none are known, and none could be had within the last minute."""
-        if time.monotonic() - self._fetched_at > KEYS_KEPT_SECONDS:
-            self._fetch()
-        if time.monotonic() - self._fetched_at > KEYS_KEPT_SECONDS:
-            raise KeysUnreachable
-        return self._keys
-
-    def newer(self, than: Sequence[Ed25519PublicKey]) -> Sequence[Ed25519PublicKey]:
-        """Keys that came since, after one more look if the last was long enough ago; else none.
-
-        :raises KeysUnreachable: the last look failed, so there may be newer ones.
-        """
-        self._fetch()
-        if self._keys is not than:
-            return self._keys
-        if self._tried_at > self._fetched_at:
-            raise KeysUnreachable
-        return []
-
-    def _fetch(self) -> bool:
-        with self._lock:
-            if time.monotonic() - self._tried_at < COOLDOWN_SECONDS:
-                return False
-            self._tried_at = time.monotonic()
-            try:
-                self._keys = _fetch_keys(self.url)
-            except (httpx.HTTPError, ValueError, RecursionError) as error:
-                logger.warning("keys not fetched", extra={"error": type(error).__name__})
-                return False
-            self._fetched_at = time.monotonic()
-            return True
+    def verify(self, headers: Mapping[str, str], body: bytes, *, now: float) -> Signed:
+        request_id, user_id, timestamp, signature = _fields(headers)
+        if not user_id:
+            raise NotVerified(Outcome.HEADERS)
+        raw = _from_hex(signature, 64)
+        message = "\n".join((request_id, user_id, timestamp, hashlib.sha256(body).hexdigest())).encode()
+        keys = self._ring.current()
+        if not _fits(keys, raw, message) and not _fits(self._ring.newer(keys), raw, message):
+            raise NotVerified(Outcome.SIGNATURE)
+        return _judged(Signed(request_id, user_id), timestamp, self._user_id, now)
 
 
-def _fetch_keys(url: str) -> list[Ed25519PublicKey]:
-    give_up_at = time.monotonic() + KEYS_MAX_SECONDS
-    with (
-        httpx.Client(timeout=5, follow_redirects=False, trust_env=False) as client,
-        client.stream("GET", url, headers={"Accept": "application/json"}) as response,
-    ):
-        response.raise_for_status()
-        if response.status_code != 200:
-            raise ValueError("no key set")
-        text = b""
-        for block in response.iter_bytes():
-            text += block
-            if len(text) > KEYS_MAX_BYTES or time.monotonic() > give_up_at:
-                raise ValueError("the key set is too large or too slow")
-    return parse_keys(httpx.Response(200, content=text).json())
+class HmacVerifier:
+    """For gateways and relays: HMAC-SHA256 over request id, timestamp and raw body, one after the other.
+
+    The account is not part of what is signed. Whoever holds the secret is ours, so a callback without the account's
+    header is let in, but nobody vouches for its account then; one that names another account is refused.
+    """
+
+    def __init__(self, secret: str, user_id: str) -> None:
+        self._secret = secret.encode()
+        self._user_id = user_id
+
+    def verify(self, headers: Mapping[str, str], body: bytes, *, now: float) -> Signed:
+        request_id, user_id, timestamp, signature = _fields(headers)
+        raw = _from_hex(signature, 32)
+        expected = hmac.new(self._secret, (request_id + timestamp).encode(), hashlib.sha256)
+        expected.update(body)
+        if not hmac.compare_digest(raw, expected.digest()):
+            raise NotVerified(Outcome.SIGNATURE)
+        return _judged(Signed(request_id, user_id), timestamp, self._user_id, now)
+
+
+def _fields(headers: Mapping[str, str]) -> tuple[str, str, str, str]:
+    """Request id, account, timestamp and signature. fal's are plain text, and the database takes no other."""
+    request_id, user_id, timestamp, signature = (
+        headers.get(HEADER + name, "") for name in ("Request-Id", "User-Id", "Timestamp", "Signature")
+    )
+    whole = request_id and len(request_id) <= REQUEST_ID_MAX_CHARACTERS and signature
+    is_number = len(timestamp) == TIMESTAMP_DIGITS and timestamp.isascii() and timestamp.isdigit()
+    if not whole or not is_number or not _is_plain(request_id) or not _is_plain(user_id):
+        raise NotVerified(Outcome.HEADERS)
+    return request_id, user_id, timestamp, signature
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _from_hex(signature: str, length: int) -> bytes:
+    if len(signature) != 2 * length:
+        raise NotVerified(Outcome.HEADERS)
+    try:
+        return binascii.unhexlify(signature)
+    except ValueError:
+        raise NotVerified(Outcome.HEADERS) from None
+
+
+def _judged(signed: Signed, timestamp: str, pinned: str, now: float) -> Signed:
+    """The time is judged last, so that "stale" is said only of what was really signed, for us."""
+    if pinned and signed.user_id and signed.user_id != pinned:
+        raise NotVerified(Outcome.ACCOUNT)
+    if abs(now - int(timestamp)) > TOLERANCE_SECONDS:
+        raise NotVerified(Outcome.STALE, stale_request_id=signed.request_id)
+    return signed
+
+
+def _fits(keys: Sequence[Ed25519PublicKey], signature: bytes, message: bytes) -> bool:
+    for key in keys:
+        try:
+            key.verify(signature, message)
+        except InvalidSignature:
+            continue
+        return True
+    return False
 
 
 def parse_keys(document: object) -> list[Ed25519PublicKey]:
@@ -132,52 +152,15 @@ def _unpadded(text: str) -> bytes:
     return base64.urlsafe_b64decode(digits + "=" * (-len(digits) % 4))
 
 
-class Ed25519Verifier:
-    """fal's own scheme: over request id, account id, timestamp and the hash of the raw body."""
-
-    def __init__(self, ring: KeyRing, user_id: str) -> None:
-        self._ring = ring
-        self._user_id = user_id
-
-    def verify(self, headers: Mapping[str, str], body: bytes, *, now: float) -> Signed:
-        request_id, user_id, timestamp, signature = (
-            headers.get(HEADER + name, "") for name in ("Request-Id", "User-Id", "Timestamp", "Signature")
-        )
-        if not (request_id and user_id and timestamp and signature) or len(request_id) > 100:
-            raise NotVerified("a header is missing")
-        raw = _signature_bytes(signature)
-        message = "\n".join((request_id, user_id, timestamp, hashlib.sha256(body).hexdigest())).encode()
-        keys = self._ring.current()
-        if not _fits(keys, raw, message) and not _fits(self._ring.newer(keys), raw, message):
-            raise NotVerified("no key fits")
-        if self._user_id and user_id != self._user_id:
-            raise NotVerified("another account")
-        # The time is judged last, so that "stale" is said only of what fal really signed for us.
-        if not timestamp.isascii() or not timestamp.isdigit() or abs(now - int(timestamp[:20])) > TOLERANCE_SECONDS:
-            raise NotVerified("stale", stale_request_id=request_id)
-        return Signed(request_id, user_id)
-
-
-def _signature_bytes(signature: str) -> bytes:
-    if len(signature) != 128:
-        raise NotVerified("the signature has the wrong length")
-    try:
-        return binascii.unhexlify(signature)
-    except (binascii.Error, ValueError):
-        raise NotVerified("the signature is not hexadecimal") from None
-
-
-def _fits(keys: Sequence[Ed25519PublicKey], signature: bytes, message: bytes) -> bool:
-    for key in keys:
-        try:
-            key.verify(signature, message)
-        except InvalidSignature:
-            continue
-        return True
-    return False
+@cache
+def key_ring() -> KeyRing:
+    """fal's keys, kept for the life of the process."""
+    return KeyRing(settings.NEOAPEX_FAL_JWKS_URL, parse_keys, KeysUnreachable)
 
 
 @cache
 def active() -> Verifier:
-    """The verifier that is configured, with its keys kept for the life of the process."""
-    return Ed25519Verifier(KeyRing(settings.NEOAPEX_FAL_JWKS_URL), settings.NEOAPEX_FAL_USER_ID)
+    """The verifier that is configured."""
+    if settings.NEOAPEX_WEBHOOK_SCHEME == "hmac":
+        return HmacVerifier(settings.NEOAPEX_WEBHOOK_SECRET, settings.NEOAPEX_FAL_USER_ID)
+    return Ed25519Verifier(key_ring(), settings.NEOAPEX_FAL_USER_ID)

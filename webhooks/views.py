@@ -1,6 +1,5 @@
 """The front door for fal: verify, store, answer."""
 
-import logging
 import time
 from uuid import UUID
 
@@ -8,39 +7,37 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django_guid import get_guid
 
-from studio import sweep
-from webhooks import deliveries, signatures
-from webhooks.errors import BodyTooLarge, KeysUnreachable, MethodNotAllowed, NotVerified, WebhookError
+from webhooks import addresses, deliveries, gate, signatures, stale, tallies
+from webhooks.errors import BodyTooLarge, MethodNotAllowed, NotVerified, OutOfReach, WebhookError
+from webhooks.limits import BODY_MAX_BYTES
+from webhooks.models import Outcome
 
-logger = logging.getLogger(__name__)
-
-# A song's result is below 10 KB; an error of fal's that quotes the input stays far below this too.
-BODY_MAX_BYTES = 256 * 1024
+STATUSES: dict[type[WebhookError], int] = {NotVerified: 403, MethodNotAllowed: 405, BodyTooLarge: 413}
 
 
 @csrf_exempt
 def fal(request: HttpRequest, generation_id: UUID) -> HttpResponse:
     """Store one callback. 200 stored or seen before, 403 not from fal, 413 too large, 503 can't tell now."""
-    if request.method != "POST":
-        response = _refusal(MethodNotAllowed(), 405)
-        response["Allow"] = "POST"
-        return response
     try:
-        body = _body(request)
-        signed = signatures.active().verify(request.headers, body, now=time.time())
-    except NotVerified as error:
-        logger.warning("callback refused", extra={"detail": error.detail, "generation": str(generation_id)})
-        if error.stale_request_id is not None:
-            sweep.ask_soon(generation_id, error.stale_request_id)
-        return _refusal(error, 403)
-    except BodyTooLarge as error:
-        return _refusal(error, 413)
-    except KeysUnreachable as error:
-        response = _refusal(error, 503)
-        response["Retry-After"] = str(error.retry_after_seconds)
-        return response
-    deliveries.receive(signed, generation_id, body)
+        signed, body = _verified(request)
+    except WebhookError as error:
+        tallies.add(error.outcome)
+        if isinstance(error, NotVerified) and error.stale_request_id is not None:
+            stale.ask_once(generation_id, error.stale_request_id)
+        return _refusal(error)
+    if not deliveries.receive(signed, generation_id, body):
+        tallies.add(Outcome.REPEAT)
     return HttpResponse(status=200)
+
+
+def _verified(request: HttpRequest) -> tuple[signatures.Signed, bytes]:
+    if request.method != "POST":
+        raise MethodNotAllowed
+    if (signed := gate.verified(request.META)) is not None:
+        return signed, _body(request)
+    addresses.check(request.META)
+    body = _body(request)
+    return signatures.active().verify(request.headers, body, now=time.time()), body
 
 
 def _body(request: HttpRequest) -> bytes:
@@ -54,13 +51,26 @@ def _body(request: HttpRequest) -> bytes:
     return bytes(body)
 
 
-def _refusal(error: WebhookError, status: int) -> JsonResponse:
+def problem_of(error: WebhookError, request_id: str | None) -> tuple[int, dict[str, object]]:
+    """The status and the structured error."""
     problem: dict[str, object] = {
         "code": error.code,
         "message": error.message,
         "hint": error.hint,
-        "requestId": get_guid(),
+        "requestId": request_id,
     }
-    if isinstance(error, KeysUnreachable):
+    if isinstance(error, OutOfReach):
         problem["retry_after"] = error.retry_after_seconds
-    return JsonResponse(problem, status=status)
+    return STATUSES.get(type(error), 503), problem
+
+
+def _refusal(error: WebhookError) -> JsonResponse:
+    status, problem = problem_of(error, get_guid())
+    response = JsonResponse(problem, status=status)
+    if isinstance(error, OutOfReach):
+        response["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, MethodNotAllowed):
+        response["Allow"] = "POST"
+    # Else Django writes a line about each refusal, which the tallies sum up.
+    response._has_been_logged = True  # type: ignore[attr-defined] # noqa: SLF001
+    return response

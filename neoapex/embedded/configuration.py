@@ -88,7 +88,9 @@ def lent_environment(configuration: Configuration, environment: Mapping[str, str
     names = ("DATABASE_URL", "DATABASE_URL_FILE", "REDIS_URL", "REDIS_URL_FILE", "SECRET_KEY_FILE", "FAL_KEY_FILE")
     given = {name: environment[name] for name in names if environment.get(name)}
     settings = {name: value for name, value in environment.items() if name.startswith("NEOAPEX_")}
-    settings.pop("NEOAPEX_WEBHOOK_SECRET", None)
+    # Commands judge no callbacks; with the scheme they would ask for its secret.
+    for name in ("NEOAPEX_WEBHOOK_SECRET", "NEOAPEX_WEBHOOK_SCHEME"):
+        settings.pop(name, None)
     lent = settings | given | dict(configuration.environment)
     del lent["NEOAPEX_HOME"]
     return lent

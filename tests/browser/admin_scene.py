@@ -9,6 +9,7 @@ from ledger.models import Entry, EntryKind, Quota
 from studio.models import User
 from studio.states import GenerationState as State
 from tests import factories
+from tests.browser import webhook_scene
 
 NAMES = ("mara", "jonas", "ines", "teo", "lena", "yusuf")
 LABELS = ("text-to-music", "inpaint")
@@ -33,7 +34,8 @@ def lay() -> None:
     audit.run()
     charge = Entry.objects.filter(kind=EntryKind.CHARGE, budget__person=last).latest("pk")
     quota = Quota.objects.get(person__email="ines@example.com")
-    print(json.dumps({"quota": quota.pk, "charge": charge.pk, "budget": charge.budget_id}))
+    ids = {"quota": quota.pk, "charge": charge.pk, "budget": charge.budget_id}
+    print(json.dumps(ids | webhook_scene.lay()))
 
 
 def _somebody(name: str, songs: int) -> User:

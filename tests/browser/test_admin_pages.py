@@ -59,6 +59,9 @@ def addresses(scene: dict[str, int]) -> dict[str, str]:
         "people": "/admin/studio/user/",
         "audits": "/admin/ledger/auditrun/",
         "fal": "/admin/studio/generation/fal/",
+        "webhooks": "/admin/webhooks/tally/",
+        "deliveries": "/admin/webhooks/delivery/",
+        "delivery": f"/admin/webhooks/delivery/{scene['delivery']}/change/",
     }
 
 
@@ -66,7 +69,7 @@ LISTS = ("quotas", "entries", "people", "audits")
 HIDDEN_PIXELS = "(({scrollWidth, clientWidth}) => scrollWidth - clientWidth)(document.querySelector('.results'))"
 
 # Of the lists that Django draws, its own markup is its own matter.
-OURS = ("dashboard", "adjust", "import", "cap", "house", "fal")
+OURS = ("dashboard", "adjust", "import", "cap", "house", "fal", "webhooks")
 
 
 def steps(page: Page, scene: dict[str, int]) -> Iterator[str]:
@@ -155,3 +158,12 @@ def test_an_adjustment_is_shown_and_then_booked(admin: Any, scene: dict[str, int
     assert list(steps(page, scene))[-1] == "adjust-preview"
     page.get_by_role("button", name="Book it").click()
     expect(page.get_by_text("Booked: $0.075 less spent")).to_be_visible()
+
+
+def test_a_delivery_is_sent_through_again(admin: Any, scene: dict[str, int]) -> None:
+    page = admin().new_page()
+    page.goto(f"/admin/webhooks/delivery/{scene['delivery']}/change/")
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_text("It is on its way again")).to_be_visible()
+    page.get_by_role("link", name="History").click()
+    expect(page.get_by_text("Sent it through again")).to_be_visible()

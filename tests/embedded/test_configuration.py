@@ -62,9 +62,11 @@ def test_the_secrets_of_two_starts_are_the_same(home: Home, port: str) -> None:
 
 
 def test_no_key_that_a_person_gave_us_is_lent_to_commands_by_way_of_the_disk(home: Home, port: str) -> None:
-    given = {"NEOAPEX_PORT": port, "FAL_KEY": "real", "NEOAPEX_WEBHOOK_SECRET": "hush", "NEOAPEX_USER_SLOTS": "3"}
+    relay = {"NEOAPEX_WEBHOOK_SCHEME": "hmac", "NEOAPEX_WEBHOOK_SECRET": "hush"}
+    given = {"NEOAPEX_PORT": port, "FAL_KEY": "real", "NEOAPEX_USER_SLOTS": "3", **relay}
     lent = lent_environment(configure(home, given), given)
     assert not {"real", "hush"} & set(lent.values())
+    assert "NEOAPEX_WEBHOOK_SCHEME" not in lent, "a command would ask for the secret, and judges no callback"
     assert lent["NEOAPEX_USER_SLOTS"] == "3"
     assert lent["DATABASE_URL"].startswith("postgresql://neoapex:")
 

@@ -90,6 +90,8 @@ def test_production_does_not_start_without(name: str) -> None:
         ("NEOAPEX_BREAKER_SECONDS", "soon"),
         ("NEOAPEX_WEB_THREADS", "many"),
         ("NEOAPEX_SIGNUP", "maybe"),
+        ("NEOAPEX_WEBHOOK_SCHEME", "none"),
+        ("NEOAPEX_WEBHOOK_ADDRESSES", "on"),
     ],
 )
 def test_production_does_not_start_with_a_wrong(name: str, value: str) -> None:
@@ -131,6 +133,28 @@ def test_secrets_may_come_from_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["http://192.0.2.1:8000", "http://studio.example.com", "ftp://127.0.0.1", "127.0.0.1"])
 def test_embedded_mode_takes_http_on_this_machine_only(url: str) -> None:
     assert_refused(run({**EMBEDDED, "NEOAPEX_PUBLIC_URL": url}), "NEOAPEX_PUBLIC_URL")
+
+
+def test_the_scheme_of_relays_does_not_start_without_its_secret() -> None:
+    assert_refused(run({**PRODUCTION, "NEOAPEX_WEBHOOK_SCHEME": "hmac"}), "NEOAPEX_WEBHOOK_SECRET")
+    keyless = {**EMBEDDED, "NEOAPEX_WEBHOOK_SCHEME": "hmac", "NEOAPEX_WEBHOOK_SECRET": "@FAL_KEY"}
+    assert_refused(run(keyless), "FAL_KEY")
+
+
+@pytest.mark.slow
+def test_the_secret_of_relays_is_read_from_a_variable_a_file_or_the_fal_key(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("from a file\n")
+    hmac = {**PRODUCTION, "NEOAPEX_WEBHOOK_SCHEME": "hmac"}
+    told = [
+        value_of("settings.NEOAPEX_WEBHOOK_SECRET", hmac | given)
+        for given in (
+            {"NEOAPEX_WEBHOOK_SECRET": "plain"},
+            {"NEOAPEX_WEBHOOK_SECRET_FILE": str(tmp_path / "secret")},
+            {"NEOAPEX_WEBHOOK_SECRET": "@FAL_KEY"},
+        )
+    ]
+    assert told == ["'plain'", "'from a file'", "'id:hidden'"]
+    assert value_of("settings.NEOAPEX_WEBHOOK_SECRET", {**PRODUCTION, "NEOAPEX_WEBHOOK_SECRET": "unused"}) == "''"
 
 
 @pytest.mark.slow
@@ -220,7 +244,8 @@ def test_strangers_are_counted_in_production_and_not_on_a_laptop() -> None:
 # --- .env.example ----------------------------------------------------------------------------------------------------
 
 READING = re.compile(
-    r"""\b(?:read\.)?(?:text|url|whole_number|one_of|switch|names|rate|dollars_as_micros|redis_url)\(\s*"([A-Z_]+)\""""
+    r"""\b(?:read\.)?(?:text|url|whole_number|one_of|switch|names|rate|dollars_as_micros|redis_url|webhook_secret)"""
+    r"""\(\s*"([A-Z_]+)\""""
 )
 LISTED = re.compile(r"^#? ?([A-Z][A-Z0-9_]+)=", re.MULTILINE)
 RECORD = """

@@ -12,9 +12,15 @@ from studio.models import Generation, User
 from tests.studio.fixtures import ada, bo, fal, rings, studio_settings
 from tests.studio.people import submitted
 from tests.webhooks.signing import ACCOUNT, Fal, running_fal
-from webhooks import signatures
+from webhooks import addresses, signatures, stale, tallies
 
 __all__ = ["ada", "bo", "fal", "rings", "studio_settings"]
+
+
+def forget_all() -> None:
+    """As in a process that has just started."""
+    for kept in (signatures.active, signatures.key_ring, addresses.ranges, stale.memory, tallies._of_this_process):
+        kept.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +36,9 @@ def signer(shared_signer: Fal, settings: Settings) -> Iterator[Fal]:
     shared_signer.rotate()
     settings.NEOAPEX_FAL_JWKS_URL = shared_signer.url
     settings.NEOAPEX_FAL_USER_ID = ACCOUNT
-    signatures.active.cache_clear()
+    forget_all()
     yield shared_signer
-    signatures.active.cache_clear()
+    forget_all()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import json
 import threading
 import time
@@ -34,6 +35,16 @@ def ok_body(request_id: str, payload: Any, **more: object) -> bytes:
 def error_body(request_id: str, *, code: int = 422, kind: str = "content_policy_violation") -> bytes:
     payload = {"detail": [{"loc": ["body", "prompt"], "msg": "refused", "type": kind}]}
     return ok_body(request_id, payload, status="ERROR", error=f"Invalid status code: {code}")
+
+
+def relay_headers(
+    secret: str, body: bytes, request_id: str, *, account: str = "", timestamp: str | None = None
+) -> dict[str, str]:
+    """As a relay signs; without an account its header isn't sent."""
+    timestamp = timestamp if timestamp is not None else str(int(time.time()))
+    signature = hmac.new(secret.encode(), (request_id + timestamp).encode() + body, hashlib.sha256).hexdigest()
+    values = (request_id, account, timestamp, signature)
+    return {f"X-Fal-Webhook-{name}": value for name, value in zip(HEADERS, values, strict=True) if value}
 
 
 @dataclass

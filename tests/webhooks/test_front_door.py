@@ -19,9 +19,10 @@ from tests.webhooks.conftest import Door
 from tests.webhooks.signing import Fal, ok_body
 from webhooks import views
 from webhooks.errors import BodyTooLarge
+from webhooks.limits import BODY_MAX_BYTES
 from webhooks.models import Delivery
 
-LIMIT = views.BODY_MAX_BYTES
+LIMIT = BODY_MAX_BYTES
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.studio.people import errors_in, race
 from tests.webhooks.signing import ACCOUNT, HEADERS, Fal, jwk, keys_document
-from webhooks import signatures
+from webhooks import published, signatures
 from webhooks.errors import KeysUnreachable, NotVerified
 from webhooks.signatures import Ed25519Verifier, KeyRing, parse_keys
 
@@ -30,10 +30,14 @@ NOW = 1_760_000_000
 BODY = b'{"status": "OK"}'
 
 
+def key_ring_at(url: str) -> KeyRing:
+    return KeyRing(url, parse_keys, KeysUnreachable)
+
+
 def ring_of(*keys: Ed25519PrivateKey) -> KeyRing:
     """Keys that were fetched just now, so that nothing else is."""
-    ring = KeyRing("http://127.0.0.1:1/")
-    ring._keys = parse_keys(json.loads(keys_document(*keys)))
+    ring = key_ring_at("http://127.0.0.1:1/")
+    ring._things = parse_keys(json.loads(keys_document(*keys)))
     ring._fetched_at = ring._tried_at = time.monotonic()
     return ring
 
@@ -228,7 +232,7 @@ def test_a_key_set_is_read_only_so_far() -> None:
 
 
 class Clock:
-    """The monotonic clock of the signatures, moved by hand."""
+    """The monotonic clock of what is fetched, moved by hand."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -240,13 +244,13 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     stand_in = Clock()
-    monkeypatch.setattr(signatures, "time", stand_in)
+    monkeypatch.setattr(published, "time", stand_in)
     return stand_in
 
 
 @pytest.fixture
 def verifier(signer: Fal) -> Ed25519Verifier:
-    return Ed25519Verifier(KeyRing(signer.url), ACCOUNT)
+    return Ed25519Verifier(key_ring_at(signer.url), ACCOUNT)
 
 
 def holds(verifier: Ed25519Verifier, signer: Fal) -> bool:
@@ -366,7 +370,7 @@ def test_known_keys_go_on_holding_while_the_key_set_is_out_of_reach(
 
 def test_callbacks_that_come_at_once_after_a_rotation_all_hold(signer: Fal, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of them fetches; the others must not be called forged for having waited for it."""
-    verifier = Ed25519Verifier(KeyRing(signer.url), ACCOUNT)
+    verifier = Ed25519Verifier(key_ring_at(signer.url), ACCOUNT)
     holds(verifier, signer)
     verifier._ring._tried_at = float("-inf")
     signer.rotate()
@@ -377,7 +381,7 @@ def test_callbacks_that_come_at_once_after_a_rotation_all_hold(signer: Fal, monk
 
 
 def test_the_first_callbacks_of_a_process_share_one_fetch(signer: Fal) -> None:
-    verifier = Ed25519Verifier(KeyRing(signer.url), ACCOUNT)
+    verifier = Ed25519Verifier(key_ring_at(signer.url), ACCOUNT)
     assert race(8, lambda _: holds(verifier, signer)) == [True] * 8
     assert signer.fetches == 1
 
@@ -385,12 +389,12 @@ def test_the_first_callbacks_of_a_process_share_one_fetch(signer: Fal) -> None:
 def test_a_key_set_that_drips_is_given_up(
     verifier: Ed25519Verifier, signer: Fal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signatures, "KEYS_MAX_SECONDS", -1)
+    monkeypatch.setattr(published, "MAX_SECONDS", -1)
     with pytest.raises(KeysUnreachable):
         holds(verifier, signer)
 
 
 def test_an_address_where_nobody_listens_is_a_key_set_out_of_reach() -> None:
-    verifier = Ed25519Verifier(KeyRing("http://127.0.0.1:9/"), ACCOUNT)
+    verifier = Ed25519Verifier(key_ring_at("http://127.0.0.1:9/"), ACCOUNT)
     with pytest.raises(KeysUnreachable):
         holds(verifier, Fal())

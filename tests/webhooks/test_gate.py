@@ -1,0 +1,189 @@
+"""The look on the event loop: it refuses what the view would, judges nothing that would wait, and takes no thread."""
+
+import asyncio
+import json
+import time
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pytest_django import Settings
+
+from neoapex.bridge import Pages
+from neoapex.front_door import turned_away
+from studio.models import Generation
+from tests.webhooks.conftest import Door, forget_all
+from tests.webhooks.delivering import ok
+from tests.webhooks.signing import Fal, relay_headers
+from webhooks import addresses, gate, signatures, tallies
+from webhooks.errors import NotVerified
+from webhooks.limits import BODY_MAX_BYTES
+from webhooks.models import Outcome
+from webhooks.signatures import Signed
+
+Headers = list[tuple[str, str]]
+
+
+def scope_of(generation_id: object, headers: Headers, *, method: str = "POST", path: str = "") -> dict[str, Any]:
+    return {
+        "type": "http", "http_version": "1.1", "method": method, "query_string": b"", "scheme": "http",
+        "path": path or f"/webhooks/fal/{generation_id}/", "client": ("127.0.0.1", 7),
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
+    }  # fmt: skip
+
+
+@pytest.fixture
+def warm(door: Door, generation: Generation, signer: Fal) -> Fal:
+    """The keys are known, as in a process that has judged a callback before."""
+    signatures.key_ring().current()
+    return signer
+
+
+def signed(signer: Fal, generation: Generation, body: bytes, **how: Any) -> Headers:
+    return list(signer.headers(body, str(generation.request_id), **how).items())
+
+
+def counted() -> dict[str, int]:
+    return dict(tallies._of_this_process()._counts)
+
+
+def test_a_forgery_is_refused_and_counted(warm: Fal, generation: Generation) -> None:
+    body = ok(generation)
+    error = gate.refusal(scope_of(generation.pk, signed(Fal(), generation, body)), body)
+    assert isinstance(error, NotVerified)
+    assert gate.refusal(scope_of(generation.pk, []), body) is not None
+    assert counted() == {Outcome.SIGNATURE: 1, Outcome.HEADERS: 1}
+
+
+def test_what_holds_is_handed_on_as_verified(warm: Fal, generation: Generation) -> None:
+    body = ok(generation)
+    scope = scope_of(generation.pk, signed(warm, generation, body))
+    assert gate.refusal(scope, body) is None
+    assert gate.verified({"asgi.scope": scope}) == Signed(str(generation.request_id), "our-account")
+    assert counted() == {}
+
+
+def test_a_client_can_not_say_that_it_is_verified(door: Door, generation: Generation) -> None:
+    body = ok(generation)
+    for name in (gate.VERIFIED, "asgi.scope", "Asgi-Scope", "Webhooks-Verified"):
+        assert door.post(generation.pk, body, {name: "yes"}).status_code == 403
+    assert gate.verified({"asgi.scope": {gate.VERIFIED: "yes"}}) is None
+    assert gate.verified({}) is None
+
+
+def test_what_would_wait_for_fal_is_left_to_a_thread(door: Door, generation: Generation, signer: Fal) -> None:
+    body = ok(generation)
+    forged = scope_of(generation.pk, signed(Fal(), generation, body))
+    ring = signatures.key_ring()
+    assert gate.refusal(forged, body) is None, "no keys yet"
+    ring.current()
+    assert gate.refusal(forged, body) is not None
+    ring._tried_at -= 59.5
+    assert gate.refusal(forged, body) is None, "newer keys may be fetched by now"
+    ring._tried_at = time.monotonic()
+    with ring._lock:
+        assert gate.refusal(forged, body) is None, "somebody is fetching them"
+    ring._fetched_at -= 24 * 3600
+    assert gate.refusal(forged, body) is None, "they are too old"
+    assert signer.fetches == 1
+
+
+def test_a_failed_look_for_newer_keys_is_left_to_the_view_too(warm: Fal, generation: Generation) -> None:
+    """What it can't judge is answered 503, so that fal delivers again."""
+    body = ok(generation)
+    signatures.key_ring()._tried_at = time.monotonic() + 0.001
+    assert gate.refusal(scope_of(generation.pk, signed(Fal(), generation, body)), body) is None
+
+
+def test_stale_ones_other_methods_other_addresses_and_large_ones_are_the_views(
+    warm: Fal, generation: Generation
+) -> None:
+    body, large = ok(generation), b"x" * (BODY_MAX_BYTES + 1)
+    stale = signed(warm, generation, body, age_seconds=400)
+    declared = [("Content-Length", str(BODY_MAX_BYTES + 1))]
+    for scope, sent in [
+        (scope_of(generation.pk, stale), body),
+        (scope_of(generation.pk, [], method="GET"), body),
+        (scope_of("not-an-id", []), body),
+        (scope_of("", [], path="/generations/"), body),
+        (scope_of(generation.pk, []), large),
+        (scope_of(generation.pk, declared), b""),
+    ]:
+        assert gate.refusal(scope, sent) is None
+    assert counted() == {}
+
+
+@pytest.mark.parametrize("name", ["Request-Id", "User-Id", "Timestamp", "Signature"])
+def test_a_header_that_comes_twice_fits_no_signature(warm: Fal, generation: Generation, name: str) -> None:
+    body = ok(generation)
+    headers = signed(warm, generation, body)
+    again = [one for one in headers if one[0].endswith(name)]
+    assert gate.refusal(scope_of(generation.pk, headers), body) is None
+    assert gate.refusal(scope_of(generation.pk, headers + again), body) is not None
+
+
+def test_a_header_that_only_looks_alike_is_none(warm: Fal, generation: Generation) -> None:
+    body = ok(generation)
+    with_underscores = [(name.replace("-", "_"), value) for name, value in signed(warm, generation, body)]
+    assert gate.refusal(scope_of(generation.pk, with_underscores), body) is not None
+
+
+def test_relays_and_addresses_are_judged_there_as_well(
+    door: Door, generation: Generation, settings: Settings, signer: Fal
+) -> None:
+    settings.NEOAPEX_WEBHOOK_SCHEME, settings.NEOAPEX_WEBHOOK_SECRET = "hmac", "secret"
+    forget_all()
+    body = ok(generation)
+    scope = scope_of(generation.pk, list(relay_headers("secret", body, str(generation.request_id)).items()))
+    assert gate.refusal(scope, body) is None
+    assert gate.verified({"asgi.scope": scope}) is not None
+    settings.NEOAPEX_WEBHOOK_ADDRESSES = "fal"
+    signer.document = json.dumps({"webhook_ip_ranges": ["10.0.0.0/8"]}).encode()
+    settings.NEOAPEX_FAL_API_URL = signer.url
+    assert gate.refusal(scope, body) is None, "the addresses are not known yet"
+    addresses.ranges().current()
+    assert gate.refusal(scope, body) is not None
+    assert gate.refusal(scope | {"client": ("10.0.0.7", 1)}, body) is None
+
+
+# --- Behind the bridge ------------------------------------------------------------------------------------------------
+
+
+async def ask(pages: Pages, scope: dict[str, Any], body: bytes) -> list[dict[str, Any]]:
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await pages(scope, receive, send)
+    return sent
+
+
+def test_a_forgery_takes_no_thread_and_is_told_in_the_one_shape(warm: Fal, generation: Generation) -> None:
+    def never(*_: object) -> Any:
+        raise AssertionError("a thread was taken")
+
+    body = ok(generation)
+    head, rest = asyncio.run(ask(Pages(never, 1, turned_away), scope_of(generation.pk, []), body))
+    assert head["status"] == 403
+    told = json.loads(rest["body"])
+    assert told["code"] == "not_verified"
+    assert told["message"]
+    assert (b"x-request-id", told["requestId"].encode()) in head["headers"]
+
+
+def test_all_else_reaches_a_page(warm: Fal, generation: Generation) -> None:
+    seen: list[Any] = []
+
+    def page(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        seen.append(gate.verified(environ))
+        start_response("200 OK", [])
+        return [b""]
+
+    pages, body = Pages(page, 1, turned_away), ok(generation)
+    asyncio.run(ask(pages, scope_of(generation.pk, signed(warm, generation, body)), body))
+    asyncio.run(ask(pages, scope_of(uuid4(), [], path="/"), body))
+    assert seen == [Signed(str(generation.request_id), "our-account"), None]
