@@ -209,10 +209,12 @@ def test_a_fal_out_of_reach_for_the_last_question_is_asked_again_before_the_mone
     ada: User, fal: MockFalClient
 ) -> None:
     generation = silent(submitted(ada), 25 * HOUR, State.LOST)
-    fal.will_raise("status", Unreachable(), Unreachable())
+    fal.will_raise("status", Unreachable())
     assert swept(generation).state == State.LOST
     assert money_of(ada) == (ONE_SONG, 0)
     fal.advance(request_of(generation))
+    assert swept(generation).state == State.LOST
+    put(generation, State.LOST, ask_at=None)
     assert swept(generation).state == State.INGESTING
 
 
@@ -242,16 +244,15 @@ def test_nothing_is_released_that_fal_still_works_on(ada: User, fal: MockFalClie
     assert money_of(ada) == (ONE_SONG, 0)
 
 
-def test_fal_is_asked_a_last_time_in_the_middle_of_a_pause(ada: User, fal: MockFalClient) -> None:
+def test_the_money_stays_until_the_pause_before_the_last_question_is_over(ada: User, fal: MockFalClient) -> None:
     generation = silent(submitted(ada), 25 * HOUR, State.LOST)
     put(generation, State.LOST, ask_at=timezone.now() + timedelta(minutes=10))
-    fal.advance(request_of(generation), IN_PROGRESS)
+    fal.will_raise("status", NotFound())
     assert swept(generation).state == State.LOST
-    assert money_of(ada) == (ONE_SONG, 0)
-    put(silent(generation, 25 * HOUR, State.LOST), State.LOST, ask_at=timezone.now() + timedelta(minutes=10))
-    fal.advance(request_of(generation))
-    assert swept(generation).state == State.INGESTING
-    assert (money_of(ada), house_micros()) == ((0, ONE_SONG), 0)
+    assert (money_of(ada), asked(fal)) == ((ONE_SONG, 0), 0)
+    put(generation, State.LOST, ask_at=None)
+    assert swept(generation).state == State.FAILED
+    assert (money_of(ada), asked(fal)) == ((0, 0), 1)
 
 
 def test_a_live_song_is_asked_about_in_time_however_short_the_limits(

@@ -127,8 +127,9 @@ def walk(node: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def rows_read(node: dict[str, Any]) -> int:
-    """Rows that any step of the plan took up or threw away."""
-    return max(int(step["Actual Rows"]) + int(step.get("Rows Removed by Filter", 0)) for step in walk(node))
+    """Rows that any step of the plan took up or threw away; a bitmap also counts those that are long gone."""
+    steps = [step for step in walk(node) if step["Node Type"] != "Bitmap Index Scan"]
+    return max(int(step["Actual Rows"]) + int(step.get("Rows Removed by Filter", 0)) for step in steps)
 
 
 @pytest.mark.parametrize(("people", "songs"), [(10, 1), (500, 20), (10_000, 1), (10, 1_000)])
