@@ -7,9 +7,11 @@ from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
 # Their tests share a whole studio, or keep the machine so busy that two at once would disturb each other.
-TOGETHER = {"browser": "studio", "journeys": "studio", "embedded": "embedded"}
+TOGETHER = {"browser": "browser", "embedded": "embedded"}
 
 
+# First, because the plugin that sends tests to processes reads the groups in this hook too.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one file run in one process, those of a folder that shares a studio in one as well."""
     for item in items:
