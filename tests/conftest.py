@@ -5,18 +5,23 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 # Their tests share a whole studio, or keep the machine so busy that two at once would disturb each other.
-TOGETHER = {"browser": "browser", "embedded": "embedded"}
+TOGETHER = {"browser", "embedded"}
 
 
-# First, because the plugin that sends tests to processes reads the groups in this hook too.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class FilesAndFolders(LoadScopeScheduling):  # type: ignore[misc] # no types there
     """Tests of one file run in one process, those of a folder that shares a studio in one as well."""
-    for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(TOGETHER.get(folder, f"{folder}/{Path(item.path).name}")))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        return file.parent.name if file.parent.name in TOGETHER else str(file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndFolders:
+    return FilesAndFolders(config, log)
 
 
 @pytest.fixture(scope="session")

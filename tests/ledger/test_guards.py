@@ -17,6 +17,7 @@ from tests.ledger.test_races import race, without_the_check
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 TENTH = QUOTA_MICROS // 10
+ROUNDS = 20
 FITS = "WHERE id = budget.id AND held_micros + spent_micros + amount <= granted_micros"
 ROOM = "WHERE month = in_month AND used_micros + amount <= cap_micros"
 EMPTY = "TRUNCATE ledger_entry, ledger_budget, ledger_spending, ledger_organisationmonth CASCADE"
@@ -173,20 +174,26 @@ GUARDS: dict[str, tuple[list[Callable[[], object]], Probe]] = {
 }  # fmt: skip
 
 
+def ever(goes_wrong: Probe, people: list[User]) -> bool:
+    """Whether it goes wrong in some of the rounds: where the machine is busy, threads may happen to queue up nicely."""
+    for _ in range(ROUNDS):
+        try:
+            if goes_wrong(people):
+                return True
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute(EMPTY)
+                cursor.execute("TRUNCATE ledger_organisation, ledger_quota")
+    return False
+
+
 @pytest.mark.parametrize("guard", GUARDS)
 def test_without_it_things_go_wrong_and_with_it_they_do_not(people: list[User], guard: str) -> None:
     removals, goes_wrong = GUARDS[guard]
     with ExitStack() as stack:
         for removal in removals:
             stack.enter_context(removal())  # type: ignore[arg-type]
-        try:
-            assert goes_wrong(people), "the guard is not needed, or the probe can't see why"
-        finally:
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "TRUNCATE ledger_entry, ledger_budget, ledger_spending, ledger_organisationmonth CASCADE"
-                )
-                cursor.execute("TRUNCATE ledger_organisation, ledger_quota")
+        assert ever(goes_wrong, people), "the guard is not needed, or the probe can't see why"
     assert not goes_wrong(people)
 
 

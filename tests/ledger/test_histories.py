@@ -182,7 +182,9 @@ def answer_of(operation: str, arguments: dict[str, Any]) -> object:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("histories", "steps"), [(5, 20), pytest.param(20, 40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("histories", "steps"), [(5, 20), pytest.param(20, 40, marks=[pytest.mark.slow, pytest.mark.timeout(400)])]
+)
 def test_any_history_ends_as_the_model_says(histories: int, steps: int) -> None:
     run_state_machine_as_test(
         Histories,

@@ -81,6 +81,7 @@ def called_back(user: User) -> UUID:
         request_id=str(generation.request_id),
         body=json.dumps(body).encode(),
         body_sha256=generation.pk.hex,
+        pinned=True,
     )
     return generation.pk
 
