@@ -84,10 +84,12 @@ class NewTerms:
     monthly_micros: int | None
     frozen: bool
     rolls_over: bool
+    # The amount was given, be it the same: what was to begin next month may be wished for now.
+    says_monthly: bool = False
 
     @property
     def moves_money(self) -> bool:
-        return self.quota.monthly_micros != self.monthly_micros
+        return self.says_monthly or self.quota.monthly_micros != self.monthly_micros
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ def change(
             quota.monthly_micros if monthly_micros == KEEP else monthly_micros,
             frozen=quota.frozen if frozen == KEEP else frozen,
             rolls_over=quota.rolls_over if rolls_over == KEEP else rolls_over,
+            says_monthly=monthly_micros != KEEP,
         )
         (done,) = quota_changes.change([terms], takes_effect=takes_effect, reason=reason, author=author, now=now)
         return done

@@ -37,3 +37,13 @@ def unwritten_tallies(monkeypatch: pytest.MonkeyPatch) -> None:
     from webhooks.tallies import Tallies  # noqa: PLC0415 - Django is set up by now
 
     monkeypatch.setattr(Tallies, "start", lambda _: None)
+
+
+@pytest.fixture(autouse=True)
+def fal_is_within_reach() -> None:
+    """What one test failed at is not to shut out the next: the breaker outlives processes, and tests too."""
+    from studio.fal import breaker  # noqa: PLC0415 - as above
+    from studio.redis_server import connection  # noqa: PLC0415
+
+    for key in connection().scan_iter(f"{breaker.NAMESPACE}:*"):
+        connection().delete(key)

@@ -42,6 +42,12 @@ class TestNow:
         assert did == QuotaChange(QUOTA_MICROS, 3 * QUOTA_MICROS, granted_delta=2 * QUOTA_MICROS)
         assert (granted(ada), granted(ada, DECEMBER)) == (3 * QUOTA_MICROS, 3 * QUOTA_MICROS)
 
+    def test_what_was_to_begin_next_month_can_be_had_now_after_all(self, ada: User) -> None:
+        change(ada, 2 * QUOTA_MICROS, NEXT)
+        assert granted(ada) == QUOTA_MICROS
+        assert change(ada, 2 * QUOTA_MICROS).granted_delta == QUOTA_MICROS
+        assert granted(ada) == 2 * QUOTA_MICROS
+
     def test_a_cut_takes_back_what_is_available_and_says_what_it_could_not(self, ada: User) -> None:
         hold(ada, 600_000, "song")
         did = change(ada, 500_000)

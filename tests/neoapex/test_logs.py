@@ -14,7 +14,7 @@ from neoapex.logs import redact
 from studio import tokens
 from studio.management.commands.seed_demo import login_path
 from studio.models import User
-from tests.journeys.stack import running_studio
+from tests.journeys.stack import WORKERS, running_studio
 
 Lines = Callable[[], list[dict[str, Any]]]
 PROMPT = "a zeppelin full of marmalade"
@@ -100,11 +100,12 @@ def test_a_whole_journey_leaves_neither_words_nor_secrets_in_any_log() -> None:
         passwords = [str(urlsplit(url).password) for url in urls]
         keys = [environment["SECRET_KEY"], environment["FAL_KEY"].partition(":")[2]]
         secrets = [token[4:], link.partition("sesame=")[2], "marmalade", "umbrellas", *keys, *passwords]
-        for name in ("web", "worker", "beat"):
+        for name in ("web", *WORKERS, "beat"):
             log = studio.log(name)
             assert log
             for secret in secrets:
                 assert secret
                 assert secret not in log, name
-        lines = [json.loads(line) for line in studio.log("worker").splitlines() if line.startswith("{")]
+        told = "\n".join(studio.log(name) for name in WORKERS)
+        lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
         assert {"job_succeeded", "job_failed"} <= {line["message"] for line in lines}

@@ -1,5 +1,5 @@
 """The fixtures of the core, for every test here."""
 
-from tests.studio.fixtures import ada, bo, fal, fal_is_within_reach, rings, studio_settings
+from tests.studio.fixtures import ada, bo, fal, rings, studio_settings
 
-__all__ = ["ada", "bo", "fal", "fal_is_within_reach", "rings", "studio_settings"]
+__all__ = ["ada", "bo", "fal", "rings", "studio_settings"]

@@ -6,10 +6,8 @@ import pytest
 from pytest_django import Settings
 
 from studio import dispatch, doorbell, rounds, sweep
-from studio.fal import breaker
 from studio.fal.mock import MockFalClient
 from studio.models import User
-from studio.redis_server import connection
 from tests.studio import people
 
 Rings = list[tuple[str, dict[str, str]]]
@@ -30,13 +28,6 @@ def rings(monkeypatch: pytest.MonkeyPatch) -> Rings:
     monkeypatch.setattr(doorbell, "ring", lambda task, **ids: rung.append((task, ids)))
     monkeypatch.setattr(doorbell, "ring_soon", lambda task, **ids: rung.append((task, ids)))
     return rung
-
-
-@pytest.fixture(autouse=True)
-def fal_is_within_reach() -> None:
-    """What one test failed at is not to shut out the next."""
-    for key in connection().scan_iter(f"{breaker.NAMESPACE}:*"):
-        connection().delete(key)
 
 
 @pytest.fixture(autouse=True)
