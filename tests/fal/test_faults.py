@@ -129,27 +129,21 @@ def test_no_message_claims_to_know_the_books() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "least", "most"),
-    [
-        (None, None, None),
-        ("7", 7, 7),
-        ("0", 0, 0),
-        ("1000000000", 900, 900),
-        ("in a while", None, None),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True), 200, 600),
-    ],
+    ("header", "seconds"),
+    [(None, None), ("7", 7), ("0", 0), ("1000000000", 900), ("in a while", None)],
+    ids=str,
 )
 def test_a_full_queue_says_when_to_come_back_or_nothing(
-    server: FalServer, client: FalClient, arguments: dict[str, Any],
-    header: str | None, least: float | None, most: float | None,
-) -> None:  # fmt: skip
+    server: FalServer, client: FalClient, arguments: dict[str, Any], header: str | None, seconds: float | None
+) -> None:
     server.answers(429, {"detail": "full"}, {"Retry-After": header} if header is not None else {})
-    asked = error_of(client, arguments).retry_after_seconds
-    if least is None or most is None:
-        assert asked is None
-    else:
-        assert asked is not None
-        assert least <= asked <= most
+    assert error_of(client, arguments).retry_after_seconds == seconds
+
+
+def test_a_full_queue_may_say_it_by_a_date(server: FalServer, client: FalClient, arguments: dict[str, Any]) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True)
+    server.answers(429, {"detail": "full"}, {"Retry-After": date})
+    assert 500 <= (error_of(client, arguments).retry_after_seconds or 0) <= 600
 
 
 # --- No answer at all -------------------------------------------------------------------------------------------------
