@@ -54,10 +54,10 @@ def test_a_click_into_an_outage_keeps_every_word_and_works_again_by_itself(
 def test_a_song_in_line_says_so_too_and_is_made_once_fal_is_there_again(page: Page, studio: RunningStudio) -> None:
     studio.shell(
         f"{OPEN}; from studio.models import User; from tests import factories;"
-        "factories.make_generation(person=User.objects.get(email='demo@example.com'), recipe={'prompt': 'In line'})"
+        "factories.make_generation(person=User.objects.get(email='demo@example.com'), recipe={'prompt': 'Oboe alone'})"
     )
     page.goto("/")
-    song = page.locator(".card", has_text="In line")
+    song = page.locator(".card", has_text="Oboe alone")
     expect(song.locator(".sentence")).to_contain_text("fal is out of reach just now.")
     studio.shell(CLOSE)
     expect(song).to_have_attribute("data-phase", "ready", timeout=2 * AGAIN_MS)

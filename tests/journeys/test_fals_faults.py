@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from studio.fal import breaker
 from tests.journeys.scenes import SCENES, Scene
 from tests.journeys.stack import RunningStudio, running_studio, wait_for
 
@@ -21,9 +22,12 @@ HASTY = {
     "NEOAPEX_USER_SLOTS": "40",
     "NEOAPEX_USER_WAITING": "200",
     "NEOAPEX_USER_RATE": "100000/minute",
+    "NEOAPEX_BREAKER_FAILURES": "1000",
     "NEOAPEX_MEDIA_MAX_BYTES": str(4 * 1024 * 1024),
 }
 PRICE_MICROS = 75_000
+# For these the breaker opens at once, whatever is configured.
+SHUTS_FAL_OUT = {401, 402, 403}
 # Unreadable is said after three fetches, which take most of a minute.
 LONGEST_SECONDS = 150.0
 
@@ -57,10 +61,20 @@ def stage() -> Iterator[Stage]:
                 studio.sim.set_mood(seed=seed, **mood)
             body = {"tags": ["piano"], "lyrics": "", "seed": str(seed)}
             song = songs[scene.must] = client.post("/api/generations", json=body).raise_for_status().json()["id"]
+            if any(mood.get("answer_status") in SHUTS_FAL_OUT for mood in scene.moods):
+                studio.wait_for_state(client, song, scene.state, seconds=60)
+                close_breaker(studio)
             if scene.cancel_in:
                 studio.wait_for_state(client, song, *scene.cancel_in.split(), seconds=60)
                 client.post(f"/api/generations/{song}/cancel").raise_for_status()
         yield Stage(studio, client, songs)
+
+
+def close_breaker(studio: RunningStudio) -> None:
+    """The next scene is about another fault."""
+    with studio.servers["redis"].client() as redis:  # type: ignore[union-attr]
+        for key in redis.scan_iter(f"{breaker.NAMESPACE}:*"):
+            redis.delete(key)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.must.replace(" ", "_"))
