@@ -12,8 +12,6 @@ from studio.redis_server import connection
 logger = logging.getLogger("studio.events")
 
 WATCH_SECONDS = 40
-# A Redis that hangs must not hold up whoever makes a song: what isn't pushed is caught up on.
-PATIENCE_SECONDS = 1
 REPLAY_LIMIT = 200
 
 
