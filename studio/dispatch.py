@@ -100,8 +100,9 @@ def submit(generation: Generation, *, is_probe: bool = False) -> None:
     try:
         submission = client.submit(endpoint.fal_id, arguments, webhook_url=webhook_url(generation))
     except FalError as error:
-        _not_taken(generation, error, is_probe=is_probe)
+        # First, for what is booked may wake whoever sends the next one.
         breaker.note(error)
+        _not_taken(generation, error, is_probe=is_probe)
     else:
         accepted(generation, submission.request_id, submission.queue_position)
         breaker.note(None)
