@@ -37,7 +37,7 @@ _BREAKS: Final = re.compile(r"[\n\r\t,;|•·]+")
 _BULLET: Final = re.compile(r"^[-*–—]\s+")
 _PLACE: Final = re.compile(r"^(?:#\s*\d+[.):]?\s+|\d+[.):]\s+|#\s*)")
 _COUNT: Final = re.compile(r"\s*(?:[(\[]\s*[\d.,]+\s*[kKmM]?\s*[)\]]|[×x]\s?\d+)$")
-_STRING: Final = re.compile(r'(?:"(\w{1,40})"\s*:\s*)?"((?:[^"\\]|\\.)+)"(?!\s*:)', re.S)
+_STRING: Final = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:\s*)?', re.S)
 
 
 class PageUnreadable(Exception):
@@ -147,8 +147,13 @@ def _strings(text: str) -> list[Text]:
 
 
 def _quoted(code: str, depth: int) -> Iterator[Text]:
-    for key, value in _STRING.findall(code):
+    """Each string that is no key, with the key right before it as its look."""
+    key = ""
+    for value, colon in _STRING.findall(code):
         inner = _unescaped(value)
+        if colon:
+            key = inner
+            continue
         if '"' in inner and depth:
             yield from _quoted(inner, depth - 1)
         elif len(inner) <= LONGEST_TAG:
