@@ -40,6 +40,7 @@ class StudioAdminSite(admin.AdminSite):
         shown: dict[str, Any] = _dashboard(request) if request.user.has_perm(SEE_MONEY) else {}
         if request.user.has_perm(SEE_SONGS):
             shown["reach"] = breaker.reach()
+            shown["tags_reminder"] = dashboard.tags_reminder()
         return super().index(request, shown | (extra_context or {}))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:

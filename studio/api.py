@@ -12,7 +12,7 @@ from ninja.errors import HttpError
 from ninja.responses import Status
 from pydantic import WithJsonSchema
 
-from studio import generations, queries, tags, tracks
+from studio import generations, queries, tracks
 from studio.errors import InvalidInput, Problem
 from studio.fal.schemas import TextToMusicInput
 from studio.media import waveforms
@@ -29,6 +29,7 @@ from studio.schemas import (
     TrackOut,
 )
 from studio.states import GenerationState
+from studio.tags import search
 
 router = Router()
 # The endpoint's own schema judges the inputs, in our words; this tells programs and the docs what it takes.
@@ -207,5 +208,5 @@ def list_tags(
     limit: Annotated[int, Query(ge=1, le=100)] = 12,
 ) -> TagsOut:
     """Tags that fit what has been typed, popular ones first."""
-    found = tags.search(q[:100], limit, group)
+    found = search.find(q[:100], limit, group)
     return TagsOut(tags=[TagOut(name=tag.name, group=tag.group) for tag in found])

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -20,6 +20,7 @@ from ledger.queries import DaySpending
 from studio import endpoints
 from studio.models import Generation, LineKind, Reconciliation, Track, User, generation_id_of
 from studio.states import GenerationState
+from studio.tags import audits
 
 TOP_PEOPLE: Final = 20
 SHOWN_HOLDS: Final = 50
@@ -154,6 +155,18 @@ def songs_alarm() -> Alarm | None:
         "%d song could not be saved and waits for you.", "%d songs could not be saved and wait for you.", dead
     )
     return Alarm(message % dead, reverse("admin:studio_track_changelist", query={"doubt": "dead"}))
+
+
+def tags_reminder(now: datetime | None = None) -> str:
+    """Once a quarter: that somebody should look whether Sonauto's tags are still ours. Empty until then."""
+    checked = audits.last_checked()
+    if not audits.is_due(checked, now):
+        return ""
+    words = _(
+        "The style tags were last compared with Sonauto's on %s. "
+        "Save its tag explorer as a file and run: manage.py tags audit FILE"
+    )
+    return words % formats.date_format(checked)
 
 
 def export(month: date) -> Iterator[tuple[str, ...]]:

@@ -370,3 +370,19 @@ class ReconciliationLine(models.Model):
     def difference_micros(self) -> int:
         """What fal billed beyond what the books say; negative where it billed less."""
         return self.fals_micros - self.ours_micros
+
+
+class TagAudit(models.Model):
+    """One comparison of the taxonomy with a saved page of Sonauto's: how many tags it has more, fewer, elsewhere."""
+
+    at = models.DateTimeField(db_default=Now())
+    known = models.PositiveIntegerField()
+    added = models.PositiveIntegerField()
+    gone = models.PositiveIntegerField()
+    moved = models.PositiveIntegerField()
+
+    class Meta:
+        get_latest_by = "at"
+
+    def __str__(self) -> str:
+        return f"tags compared on {self.at:%Y-%m-%d}"
