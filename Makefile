@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
 # The long runs are commands of their own.
-LONG_RUNS := chaos or fuzz
+LONG_RUNS := chaos or fuzz or screenshots
 # Two at a time: each may start a studio of its own.
 IN_PARALLEL := --numprocesses=2 --no-loadscope-reorder
 # What the type checker and Django's own checks need to read the settings; nothing is connected to.

@@ -251,4 +251,6 @@ def _environment(home: Path, sim: RunningSimulator, database_url: str, redis_url
         "NEOAPEX_FAL_USER_ID": sim.user_id,
         "NEOAPEX_MEDIA_HOSTS": urlsplit(sim.url).netloc,
         "PYTHONUNBUFFERED": "1",
+        # The same code and settings as those of the command before them, which checked both.
+        "CELERY_SKIP_CHECKS": "1",
     }
