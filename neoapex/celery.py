@@ -1,9 +1,11 @@
 """The Celery app. Its messages are doorbells: what there is to do stands in the database."""
 
 import os
+from importlib import import_module
+from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import celeryd_after_setup, setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "neoapex.settings")
 
@@ -17,3 +19,10 @@ app.set_default()
 @setup_logging.connect
 def _keep_our_logging(**_: object) -> None:
     """That this is connected keeps Celery from setting the root logger's level, which would hide our own lines."""
+
+
+@celeryd_after_setup.connect
+def _load_what_reads_audio(instance: Any, **_: object) -> None:
+    """Once, before the children that fetch tracks are forked, and in no other worker."""
+    if "media" in instance.app.amqp.queues.consume_from:
+        import_module("studio.media.ingest")

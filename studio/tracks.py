@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from django.db import DatabaseError, connection, transaction
@@ -18,10 +18,12 @@ from django.utils import timezone
 from studio import admin_log, doorbell, settling, transitions
 from studio.errors import FileForgotten, NotFound, StaleTransition, TrackIsReady, TrackNotReady
 from studio.media.errors import HostRefused, HouseFault, SourceFault, SourceTooSlow, SourceUnavailable
-from studio.media.ingest import Ingested, ingest
 from studio.models import Generation, Track, TrackQuerySet, User
 from studio.states import GenerationState
 from studio.states import TrackState as State
+
+if TYPE_CHECKING:
+    from studio.media.ingest import Ingested
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +57,13 @@ AFRESH: Final = {
 
 class ToldToEnd(SystemExit):
     """Raised in the middle of a fetch by SIGTERM, so that all files are closed and dropped on the way out."""
+
+
+def ingest(source_url: str, *, track_id: UUID) -> "Ingested":
+    """What reads audio takes long to load, and of all processes the media worker alone needs it."""
+    from studio.media import ingest as reader  # noqa: PLC0415
+
+    return reader.ingest(source_url, track_id=track_id)
 
 
 def own(person: User, track_id: UUID) -> Track:
@@ -198,7 +207,7 @@ def _generation_locked(track: Track) -> Iterator[Generation]:
         yield Generation.objects.select_for_update().get(pk=track.generation_id)
 
 
-def _keep(track: Track, ingested: Ingested) -> None:
+def _keep(track: Track, ingested: "Ingested") -> None:
     found = {
         "master_key": ingested.master_key,
         "master_format": ingested.format,

@@ -15,6 +15,7 @@ import pytest
 from neoapex.embedded import ports
 from neoapex.embedded.postgres import PostgresServer
 from neoapex.embedded.redis import DATABASES, RedisServer
+from tests.journeys import prepared
 
 PREFIX = "neoapex-tests-"
 
@@ -35,6 +36,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     (folder / "home").mkdir(mode=0o700)
     if not {"DATABASE_URL", "REDIS_URL"} <= os.environ.keys():
         _start_servers(early_config, folder)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ[prepared.FOLDER_VARIABLE] = str(folder / "prepared")
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         os.environ["REDIS_URL"] = redis_url_of_worker(os.environ["REDIS_URL"], worker)
     yield

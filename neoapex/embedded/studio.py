@@ -147,7 +147,8 @@ class Studio:
 
     def _celery(self, name: str, *arguments: str, stop_signal: signal.Signals = signal.SIGTERM) -> Program:
         argv = (*LEASH, "celery", "--quiet", "--app", "neoapex.celery:app", *arguments, "--loglevel", "INFO")
-        return self._program(name, argv, stop_signal=stop_signal)
+        # The command that makes the links checks the same code and settings beside them.
+        return self._program(name, argv, {"CELERY_SKIP_CHECKS": "1"}, stop_signal=stop_signal)
 
     def _program(
         self,

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,8 @@ from tests.journeys.stack import RunningStudio
 
 FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
 SIZES: dict[str, ViewportSize] = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
-THEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
+Theme = Literal["dark", "light"]
+THEMES: tuple[Theme, ...] = ("dark", "light")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,10 @@ class View:
     act: Callable[[Page], object] | None = None
     who: Literal["studio", "admin", "stranger"] = "studio"
     whole: bool = False
+
+
+# A view, the name of a size, and a theme.
+Picture = tuple[View, str, Theme]
 
 
 def views(song_id: str) -> Iterator[View]:
@@ -70,17 +75,35 @@ def _refuse(page: Page) -> None:
     page.locator("#error-bpm p").wait_for()
 
 
-def take(studio: RunningStudio, browser: Browser, song_id: str, folder: Path = FOLDER) -> list[Path]:
-    """All pictures, in `folder`; returns their paths."""
+def all_pictures(song_id: str) -> list[Picture]:
+    """Every view in both sizes and themes."""
+    return list(product(views(song_id), SIZES, THEMES))
+
+
+def some_pictures(song_id: str) -> list[Picture]:
+    """Every view once, but in both sizes where something is done on it, for each size has its own way to it."""
+    looks = cycle(product(SIZES, THEMES))
+    picked: list[Picture] = []
+    for view in views(song_id):
+        size, theme = next(looks)
+        picked.append((view, size, theme))
+        if view.act:
+            picked.append((view, "phone" if size == "wide" else "wide", theme))
+    return picked
+
+
+def take(studio: RunningStudio, browser: Browser, pictures: list[Picture], folder: Path = FOLDER) -> list[Path]:
+    """These pictures, in `folder`; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     made = []
-    for (size, viewport), theme, who in product(SIZES.items(), THEMES, ("studio", "admin", "stranger")):
-        context = browser.new_context(viewport=viewport, color_scheme=theme, has_touch=size == "phone")
+    for who, size, theme in product(("studio", "admin", "stranger"), SIZES, THEMES):
+        mine = [picture[0] for picture in pictures if (picture[0].who, *picture[1:]) == (who, size, theme)]
+        if not mine:
+            continue
+        context = browser.new_context(viewport=SIZES[size], color_scheme=theme, has_touch=size == "phone")
         if who != "stranger":
             context.new_page().goto(studio.login_link(who))
-        for view in views(song_id):
-            if view.who == who:
-                made.append(_picture(context, studio.url, view, folder / f"{view.name}-{size}-{theme}.png"))
+        made += [_picture(context, studio.url, view, folder / f"{view.name}-{size}-{theme}.png") for view in mine]
         context.close()
     return made
 

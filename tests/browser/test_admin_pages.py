@@ -33,9 +33,7 @@ def admin(visit: Visit, studio: RunningStudio) -> Iterator[Any]:
         context = visit._chromium.new_context(**{"viewport": WIDE, "base_url": studio.url, **options})
         context.set_default_timeout(PATIENCE_MS)
         context.on("page", visit._listen)
-        page = context.new_page()
-        page.goto(studio.login_link("admin"))
-        page.close()
+        assert context.request.get(studio.login_link("admin")).ok
         opened.append(context)
         return context
 

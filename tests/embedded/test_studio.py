@@ -23,6 +23,9 @@ MAKE = ("make", "studio", "--assume-old=.venv/.installed", "--assume-old=node_mo
 SUPERVISOR = (sys.executable, "-m", "neoapex.embedded")
 CHILDREN = ("postgres", "redis", "simulator", "worker", "media", "beat", "web")
 START_SECONDS = 90.0
+KILLED = ("supervisor", "make", "all children and the supervisor")
+# Each child is killed in one test, three of them in the studio that starts after another kill.
+KILLED_AFTERWARDS = ("postgres", "redis", "simulator")
 
 
 @dataclass
@@ -90,28 +93,59 @@ def home() -> Iterator[Path]:
         yield folder / "home"
 
 
-@pytest.fixture
-def start(home: Path) -> Iterator[Start]:
-    running: list[Studio] = []
+class Keeper:
+    """Starts studios one after the other, and leaves the last one running for whoever only looks at it."""
 
-    def start_studio(command: tuple[str, ...] = SUPERVISOR, **environment: str) -> Studio:
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._running: list[Studio] = []
+
+    def start(self, command: tuple[str, ...] = SUPERVISOR, **environment: str) -> Studio:
         port = ports.random_free()
         process = subprocess.Popen(
             command,
             cwd=BASE_DIR,
-            env={**clean_environment(home, port), **environment},
+            env={**clean_environment(self._home, port), **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
-        running.append(Studio(process, home, port))
-        return running[-1]
+        self._running.append(Studio(process, self._home, port))
+        return self._running[-1]
 
-    yield start_studio
-    for studio in running:
-        with ended_at_last(studio.process):
-            studio.process.terminate()
+    def one_that_runs(self) -> Studio:
+        for studio in self._running:
+            if studio.process.poll() is None:
+                return studio.wait_ready()
+        self.end()
+        return self.start().wait_ready()
+
+    def end(self) -> None:
+        while self._running:
+            with ended_at_last(self._running.pop().process) as process:
+                process.terminate()
+
+
+@pytest.fixture(scope="module")
+def keeper(home: Path) -> Iterator[Keeper]:
+    started = Keeper(home)
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def start(keeper: Keeper) -> Iterator[Start]:
+    """For a test that starts its own: nothing runs before it, and nothing after."""
+    keeper.end()
+    yield keeper.start
+    keeper.end()
+
+
+@pytest.fixture
+def studio(keeper: Keeper) -> Studio:
+    """One that is ready. Whoever only looks at it leaves it to the next."""
+    return keeper.one_that_runs()
 
 
 def manage(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -121,8 +155,7 @@ def manage(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, cwd=BASE_DIR, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_the_links_open_the_studio_and_commands_find_its_database(start: Start, home: Path) -> None:
-    studio = start().wait_ready()
+def test_the_links_open_the_studio_and_commands_find_its_database(studio: Studio, home: Path) -> None:
     for name in ("Studio", "Admin"):
         assert studio.link(name).startswith(f"http://127.0.0.1:{studio.port}/")
         with urllib.request.urlopen(studio.link(name), timeout=20) as answer:  # noqa: S310 - our own address, as printed
@@ -132,14 +165,36 @@ def test_the_links_open_the_studio_and_commands_find_its_database(start: Start, 
     assert all("celery" in " ".join(studio.child(name).cmdline()) for name in ("worker", "media", "beat"))
 
 
-def test_secrets_stay_out_of_the_process_list_and_of_other_peoples_reach(start: Start, home: Path) -> None:
-    studio = start().wait_ready()
+def test_secrets_stay_out_of_the_process_list_and_of_other_peoples_reach(studio: Studio, home: Path) -> None:
     secrets = json.loads((home / "secrets.json").read_text()).values()
     shown = " ".join(" ".join(member.cmdline()) for member in family(studio.process.pid))
     assert not [secret for secret in secrets if secret in shown]
     open_files = [path for path in home.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
     assert not [path for path in open_files if "static" not in path.parts]
     assert home.stat().st_mode & 0o066 == 0
+
+
+def test_a_second_studio_of_the_same_home_is_told_so_in_one_line(studio: Studio, keeper: Keeper) -> None:
+    second = keeper.start()
+    assert second.process.wait(30) == 1
+    wait_until(lambda: bool(second.lines), "the refusal")
+    assert len(second.lines) == 1
+    assert f"A studio already runs from {studio.home} (process {studio.process.pid})." in second.lines[0]
+    assert studio.process.poll() is None
+
+
+def assert_that_its_kill_ends_all(studio: Studio, name: str) -> None:
+    members = family(studio.process.pid)
+    studio.child(name).kill()
+    assert studio.process.wait(30) == 1
+    assert_gone(members)
+    wait_until(lambda: any("SIGKILL" in line for line in studio.lines), "the last words")
+    assert any(line.startswith(f"neoapex: {name} ended with SIGKILL") for line in studio.lines)
+
+
+@pytest.mark.parametrize("name", [name for name in CHILDREN if name not in KILLED_AFTERWARDS])
+def test_a_killed_child_ends_the_studio_with_its_name(studio: Studio, name: str) -> None:
+    assert_that_its_kill_ends_all(studio, name)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -169,19 +224,11 @@ def test_every_log_holds_json_lines_only(start: Start, home: Path) -> None:
         assert [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("name", CHILDREN)
-def test_a_killed_child_ends_the_studio_with_its_name(start: Start, name: str) -> None:
-    studio = start().wait_ready()
-    members = family(studio.process.pid)
-    studio.child(name).kill()
-    assert studio.process.wait(30) == 1
-    assert_gone(members)
-    wait_until(lambda: any("SIGKILL" in line for line in studio.lines), "the last words")
-    assert any(line.startswith(f"neoapex: {name} ended with SIGKILL") for line in studio.lines)
-
-
-@pytest.mark.parametrize("whom", ["supervisor", "make", "all children and the supervisor"])
-def test_after_a_kill_nothing_runs_and_the_next_start_works(start: Start, whom: str) -> None:
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("whom", "child"), list(zip(KILLED, KILLED_AFTERWARDS, strict=True)))
+def test_after_a_kill_nothing_runs_and_the_next_start_works_until_a_child_is_killed(
+    start: Start, whom: str, child: str
+) -> None:
     studio = start(MAKE).wait_ready()
     members = family(studio.process.pid)
     supervisor = studio.supervisor()
@@ -197,16 +244,7 @@ def test_after_a_kill_nothing_runs_and_the_next_start_works(start: Start, whom: 
     second = start().wait_ready()
     assert_gone(members)
     assert second.child("web").is_running()
-
-
-def test_a_second_studio_of_the_same_home_is_told_so_in_one_line(start: Start) -> None:
-    first = start().wait_ready()
-    second = start()
-    assert second.process.wait(30) == 1
-    wait_until(lambda: bool(second.lines), "the refusal")
-    assert len(second.lines) == 1
-    assert f"A studio already runs from {first.home} (process {first.process.pid})." in second.lines[0]
-    assert first.process.poll() is None
+    assert_that_its_kill_ends_all(second, child)
 
 
 def test_a_taken_port_is_told_with_a_free_one_to_use(start: Start) -> None:

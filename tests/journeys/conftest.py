@@ -8,7 +8,7 @@ import pytest
 from tests.journeys.stack import RunningStudio, running_studio
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def studio() -> Iterator[RunningStudio]:
     with running_studio() as running:
         running.add_person("ada@example.com")
@@ -16,13 +16,13 @@ def studio() -> Iterator[RunningStudio]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ada(studio: RunningStudio) -> Iterator[httpx.Client]:
     with studio.client("ada@example.com") as client:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ben(studio: RunningStudio) -> Iterator[httpx.Client]:
     with studio.client("ben@example.com") as client:
         yield client

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +21,8 @@ from neoapex.embedded import ports
 from neoapex.embedded.children import Child
 from neoapex.embedded.postgres import PostgresServer
 from neoapex.embedded.redis import RedisServer
+from tests.journeys import prepared
+from tests.journeys.commands import Commands
 from tests.simulator.server import RunningSimulator, running_simulator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,15 +43,13 @@ class RunningStudio:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         # Its own PostgreSQL and Redis, by name; without, those of the test run, which nobody may kill.
         self.servers: dict[str, PostgresServer | RedisServer] = {}
+        self.commands = Commands(environment, home / "commands.log")
         self._children: dict[str, Child] = {}
 
     def manage(self, *arguments: str) -> str:
-        command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
-        return done.stdout.strip()
+        code, output, errors = self.commands.run(*arguments)
+        assert code == 0, f"{arguments}: {output}{errors}"
+        return output.strip()
 
     def shell(self, code: str) -> str:
         return self.manage("shell", "--no-imports", "-v", "0", "-c", code)
@@ -106,6 +106,17 @@ class RunningStudio:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)
+
+    def end(self) -> None:
+        """Kill what is left: nothing of it is looked at any more."""
+        for process in self.processes.values():
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        for process in self.processes.values():
+            process.wait(10)
+        self.commands.close()
+        for name in list(self._children):
+            self.stop(name)
 
     def signal(self, name: str, number: signal.Signals) -> None:
         if name in self.servers:
@@ -181,15 +192,14 @@ def running_studio(
         port = ports.random_free()
         environment = _environment(home, sim, database_url, servers["redis"].url, port) | (settings or {})
         studio = RunningStudio(home, sim, environment, port)
+        stack.callback(studio.end)
         studio.servers = servers
         for name in servers:
-            stack.callback(studio.stop, name)
             studio.start(name)
-        studio.manage("migrate", "-v", "0")
-        studio.manage("collectstatic", "--noinput", "-v", "0")
-        studio.manage("seed_demo")
+        if durable:
+            prepared.fill(database_url)
+        prepared.static_files(environment)
         for name in ("web", *WORKERS, "beat") if with_worker else ("web",):
-            stack.callback(studio.stop, name)
             studio.start(name)
         studio.wait_ready()
         yield studio
@@ -213,10 +223,10 @@ def _own_database() -> Iterator[str]:
     """A new database on the server of the test run; journeys commit, so they can't share one."""
     server = os.environ["DATABASE_URL"]
     name = f"journey_{secrets.token_hex(4)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+    url = urlsplit(server)._replace(path=f"/{name}").geturl()
+    prepared.fill(url)
     try:
-        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+        yield url
     finally:
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -241,4 +251,6 @@ def _environment(home: Path, sim: RunningSimulator, database_url: str, redis_url
         "NEOAPEX_FAL_USER_ID": sim.user_id,
         "NEOAPEX_MEDIA_HOSTS": urlsplit(sim.url).netloc,
         "PYTHONUNBUFFERED": "1",
+        # The same code and settings as those of the command before them, which checked both.
+        "CELERY_SKIP_CHECKS": "1",
     }

@@ -105,8 +105,9 @@ ACTS = [
 ]
 
 
-@pytest.fixture
-def worker(transactional_db: None) -> Iterator[Worker]:
+@pytest.fixture(scope="module")
+def worker(django_db_setup: None) -> Iterator[Worker]:
+    """One for all of them: it asks the database nothing itself, and what its children did ends with them."""
     with prepared_worker(connection.settings_dict["NAME"]) as ready:
         yield ready
 
