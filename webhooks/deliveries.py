@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import InternalError, OperationalError, connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -41,8 +41,9 @@ def receive(signed: Signed, generation_id: UUID, body: bytes) -> bool:
     row = [generation_id, signed.request_id, pinned, body, hashlib.sha256(body).hexdigest()]
     try:
         new = _insert(row)
-    except OperationalError:
-        # The database was restarted since this thread last spoke to it. Inserting the same row again is harmless.
+    except (OperationalError, InternalError):
+        # The database was restarted since this thread last spoke to it, or another has taken over and this one only
+        # reads. Inserting the same row again is harmless.
         connection.close()
         new = _insert(row)
     if new:
