@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import redis
-
 from django.core.exceptions import ImproperlyConfigured
 
 from neoapex import environment as read
