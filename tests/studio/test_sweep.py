@@ -287,6 +287,15 @@ def test_two_sweeps_at_once_ask_once(ada: User, fal: MockFalClient, monkeypatch:
     assert list(sweep._asked_in_turn(stale)) == []
 
 
+def test_a_song_that_was_settled_before_its_turn_came_is_not_asked_about(ada: User, fal: MockFalClient) -> None:
+    generation = silent(submitted(ada), 6 * MINUTE)
+    due = list(sweep._overdue())
+    assert due == [generation]
+    put(generation, State.READY)
+    assert list(sweep._asked_in_turn(due)) == []
+    assert Generation.objects.get(pk=generation.pk).asks == 0
+
+
 def test_a_sweep_beside_one_that_asks_still_rings_and_frees(ada: User, fal: MockFalClient, rings: Rings) -> None:
     silent(submitted(ada), 6 * MINUTE)
     timed_out = aged(asked_for(ada), created_at=2 * HOUR)
