@@ -12,9 +12,9 @@ THREADS: int = settings.NEOAPEX_WEB_THREADS
 # Django is set up by the import above; what follows needs it.
 from neoapex import events  # noqa: E402
 from neoapex.bridge import Message, Pages, Receive, Send  # noqa: E402
-from neoapex.front_door import turned_away  # noqa: E402
+from neoapex.front_door import stored_first, turned_away  # noqa: E402
 
-_pages = Pages(wsgi, THREADS, turned_away)
+_pages = Pages(stored_first(wsgi), THREADS, turned_away)
 
 
 async def application(scope: Message, receive: Receive, send: Send) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django_guid import get_guid
+from psycopg.errors import ReadOnlySqlTransaction
 
 logger = logging.getLogger(__name__)
 
@@ -102,10 +103,16 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def server_error(request: HttpRequest) -> HttpResponse:
     # Whoever calls this is answering the exception that is being handled, and hands nothing else over.
-    if isinstance(sys.exception(), OperationalError | InterfaceError):
+    if _is_database_away(sys.exception()):
         return database_away(request)
     hint = _("Try again. If it stays, give the admin the request id.")
     return answer(request, 500, problem("internal_error", _("Something broke on our side."), hint))
+
+
+def _is_database_away(error: BaseException | None) -> bool:
+    """No connection, none left, or one to a server that only reads because another has taken over from it."""
+    away = isinstance(error, OperationalError | InterfaceError)
+    return away or (isinstance(error, InternalError) and isinstance(error.__cause__, ReadOnlySqlTransaction))
 
 
 def database_away(request: HttpRequest) -> HttpResponse:

@@ -52,6 +52,7 @@ NEOAPEX_WEBHOOK_SECRET = (
     read.webhook_secret("NEOAPEX_WEBHOOK_SECRET", FAL_KEY) if NEOAPEX_WEBHOOK_SCHEME == "hmac" else ""
 )
 NEOAPEX_WEBHOOK_ADDRESSES = read.one_of("NEOAPEX_WEBHOOK_ADDRESSES", "off", ("off", "fal"))
+NEOAPEX_DELIVERIES_KEPT_DAYS = read.whole_number("NEOAPEX_DELIVERIES_KEPT_DAYS", 90, at_least=1)
 # Without an address that fal can reach, outcomes are fetched by asking.
 SETTLE_BY_POLLING = not NEOAPEX_PUBLIC_URL
 
@@ -159,6 +160,11 @@ CELERY_BEAT_SCHEDULE = {
     "tidy": {"task": "studio.tidy", "schedule": timedelta(minutes=10), "options": {"expires": 600}},
     "look": {"task": "studio.look", "schedule": timedelta(seconds=3), "options": {"expires": 10}},
     "audit": {"task": "ledger.audit", "schedule": crontab(hour="3", minute="17"), "options": {"expires": 3600}},
+    "forget": {
+        "task": "webhooks.forget_old",
+        "schedule": crontab(hour="3", minute="47"),
+        "options": {"expires": 3600},
+    },
     "deliveries": {"task": "webhooks.process_waiting", "schedule": timedelta(seconds=15), "options": {"expires": 60}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(NEOAPEX_HOME / "beat-schedule")

@@ -23,6 +23,7 @@ class Config(BaseModel):
     song_seconds: Annotated[float, Field(gt=0, le=600)] = 90.0
     queue_seconds: Annotated[float, Field(ge=0)] = 1.5
     run_seconds: Annotated[float, Field(ge=0)] = 6.0
+    webhook_secret: str = ""
     webhook_timeout_seconds: Annotated[float, Field(gt=0)] = 15.0
     webhook_retry_seconds: Annotated[float, Field(gt=0)] = 1.0
     webhook_retry_max_seconds: Annotated[float, Field(gt=0)] = 60.0

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from simulator.config import Config
-from simulator.keys import STRANGER, Keyring, sign
+from simulator.keys import STRANGER, Keyring, sign, sign_as_relay
 from simulator.outcomes import Outcome
 from simulator.store import Delivery, Store, StoredRequest
 
@@ -103,10 +103,10 @@ class Courier:
         user_id = mood.webhook_user_id or self._config.user_id
         # Each try is signed anew over the same body, so that a late retry is not stale by itself.
         timestamp = str(int(time.time()) + mood.webhook_timestamp_offset_seconds)
-        key = STRANGER if mood.webhook_unknown_key else self._keyring.current
-        signature = sign(key, request_id=delivery.request_id, user_id=user_id, timestamp=timestamp, body=delivery.body)
+        signature = self._signature(delivery, user_id, timestamp)
         if mood.webhook_bad_signature:
-            signature = signature[64:] + signature[:64]
+            half = len(signature) // 2
+            signature = signature[half:] + signature[:half]
         return {
             "Content-Type": "application/json",
             "User-Agent": "fal-webhook",
@@ -115,3 +115,11 @@ class Courier:
             "X-Fal-Webhook-Timestamp": timestamp,
             "X-Fal-Webhook-Signature": signature,
         }
+
+    def _signature(self, delivery: Delivery, user_id: str, timestamp: str) -> str:
+        is_strange, request_id, body = delivery.mood.webhook_unknown_key, delivery.request_id, delivery.body
+        if self._config.webhook_secret:
+            secret = STRANGER if is_strange else self._config.webhook_secret.encode()
+            return sign_as_relay(secret, request_id=request_id, timestamp=timestamp, body=body)
+        key = STRANGER if is_strange else self._keyring.current
+        return sign(key, request_id=request_id, user_id=user_id, timestamp=timestamp, body=body)

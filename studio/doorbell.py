@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 
 logger = logging.getLogger(__name__)
 
-SOON_SECONDS = 0.02
+SOON_SECONDS = 0.05
 # Beyond so many different rings, with a broker that hangs, the sweep has to find the work.
 MOST_WANTED = 1000
 LAST_RINGS_SECONDS = 1.0

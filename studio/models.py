@@ -127,6 +127,7 @@ class Generation(models.Model):
         permissions = [("close_breaker", "Can close the circuit breaker to fal")]
         indexes = [
             models.Index(fields=["person", "-created_at", "-id"], name="generation_feed"),
+            models.Index(fields=["-created_at"], name="generation_asked_for"),
             models.Index(fields=["run_at"], condition=Q(state="QUEUED"), name="generation_waiting"),
             models.Index(fields=["turn", "created_at", "id"], condition=Q(state="QUEUED"), name="generation_turn"),
             models.Index(fields=["person", "turn"], condition=Q(state="QUEUED"), name="generation_own_turn"),

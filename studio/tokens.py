@@ -4,7 +4,6 @@ import hashlib
 import secrets
 from datetime import timedelta
 
-from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -42,8 +41,8 @@ def person_of(raw: str) -> User | None:
     )
     if token is None:
         return None
-    stale = Q(last_used_at=None) | Q(last_used_at__lt=timezone.now() - TOUCH_EVERY)
-    AccessToken.objects.filter(stale, pk=token.pk).update(last_used_at=Now())
+    if token.last_used_at is None or token.last_used_at < timezone.now() - TOUCH_EVERY:
+        AccessToken.objects.filter(pk=token.pk).update(last_used_at=Now())
     return token.person
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import InternalError, OperationalError, connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 TRIES = 8
 LEASE = timedelta(seconds=60)
 BATCH = 100
+# Short statements, and so many of them that no night leaves more behind than a day brings.
+FORGOTTEN_AT_ONCE = 5000
+FORGET_BATCHES = 200
 
 _STORE = """
     INSERT INTO webhooks_delivery (generation_id, request_id, pinned, body, body_sha256)
@@ -41,8 +44,9 @@ def receive(signed: Signed, generation_id: UUID, body: bytes) -> bool:
     row = [generation_id, signed.request_id, pinned, body, hashlib.sha256(body).hexdigest()]
     try:
         new = _insert(row)
-    except OperationalError:
-        # The database was restarted since this thread last spoke to it. Inserting the same row again is harmless.
+    except (OperationalError, InternalError):
+        # The database was restarted since this thread last spoke to it, or another has taken over and this one only
+        # reads. Inserting the same row again is harmless.
         connection.close()
         new = _insert(row)
     if new:
@@ -65,6 +69,22 @@ def replay(delivery: Delivery) -> bool:
     if again:
         doorbell.ring_on_commit("webhooks.process_waiting")
     return bool(again)
+
+
+def forget_old() -> int:
+    """Delete what was processed long ago, flagged or not; returns how many. What waits is kept however old it is."""
+    limit = timezone.now() - timedelta(days=settings.NEOAPEX_DELIVERIES_KEPT_DAYS)
+    # Nothing is processed before it is received; of that there is an index.
+    old = Delivery.objects.filter(received_at__lt=limit, processed_at__lt=limit)
+    forgotten = 0
+    for _ in range(FORGET_BATCHES):
+        count, _each = Delivery.objects.filter(pk__in=old.values("pk")[:FORGOTTEN_AT_ONCE]).delete()
+        forgotten += count
+        if count < FORGOTTEN_AT_ONCE:
+            break
+    if forgotten:
+        logger.info("old deliveries forgotten", extra={"count": forgotten})
+    return forgotten
 
 
 def process_waiting() -> None:

@@ -1,12 +1,14 @@
 """A look at a callback on the event loop: what is surely not fal's takes no thread, no query and no line in a log.
 
-It judges by the same rules as the view, and only where that waits for nothing: else the callback goes on to the view.
+It judges by the same rules as the view, and only where that waits for nothing: else the view does, in a thread.
 """
 
 import re
 import time
 from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
 
@@ -15,8 +17,8 @@ from webhooks.errors import NotVerified, OutOfReach
 from webhooks.limits import BODY_MAX_BYTES
 from webhooks.signatures import Signed
 
-PATH: Final = re.compile(r"/webhooks/fal/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/")
-# Where the view finds what is verified already; a client can put nothing into the server's own dictionary.
+PATH: Final = re.compile(r"/webhooks/fal/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/")
+# Where a thread finds what is verified already; a client can put nothing into the server's own dictionary.
 VERIFIED: Final = "webhooks.verified"
 NAMES: Final = {
     f"{signatures.HEADER}{name}".lower().encode(): f"{signatures.HEADER}{name}"
@@ -24,9 +26,18 @@ NAMES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A callback that has only to be stored."""
+
+    signed: Signed
+    generation_id: UUID
+
+
 def refusal(scope: MutableMapping[str, Any], body: bytes) -> NotVerified | None:
-    """Why this request of an ASGI server is refused; None where the view has to judge, or has only to store it."""
-    if scope["method"] != "POST" or not PATH.fullmatch(scope["path"]):
+    """Why this request of an ASGI server is refused; None where it is verified now, or the view has to judge."""
+    address = PATH.fullmatch(scope["path"])
+    if scope["method"] != "POST" or address is None:
         return None
     headers = _joined(scope["headers"])
     if _is_large(headers, body) or _would_wait():
@@ -34,7 +45,7 @@ def refusal(scope: MutableMapping[str, Any], body: bytes) -> NotVerified | None:
     try:
         addresses.check(_meta(scope, headers))
         fal = {name: headers[raw] for raw, name in NAMES.items() if raw in headers}
-        scope[VERIFIED] = signatures.active().verify(fal, body, now=time.time())
+        scope[VERIFIED] = Verified(signatures.active().verify(fal, body, now=time.time()), UUID(address[1]))
     except NotVerified as error:
         if error.stale_request_id is not None:
             return None
@@ -45,10 +56,10 @@ def refusal(scope: MutableMapping[str, Any], body: bytes) -> NotVerified | None:
     return None
 
 
-def verified(meta: Mapping[str, Any]) -> Signed | None:
-    """What the gate found of the request that this WSGI environment is of."""
-    found = meta.get("asgi.scope", {}).get(VERIFIED)
-    return found if isinstance(found, Signed) else None
+def verified(environ: Mapping[str, Any]) -> Verified | None:
+    """What the gate let through, of the request that this WSGI environment is of."""
+    found = environ.get("asgi.scope", {}).get(VERIFIED)
+    return found if isinstance(found, Verified) else None
 
 
 def _joined(headers: Any) -> dict[bytes, str]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
+from nacl.exceptions import BadSignatureError
+from nacl.signing import VerifyKey
 
 from webhooks.errors import KeysUnreachable, NotVerified
 from webhooks.models import Outcome
@@ -25,7 +25,7 @@ REQUEST_ID_MAX_CHARACTERS = 100
 KEYS_MAX = 20
 HEADER = "X-Fal-Webhook-"
 
-KeyRing = Published[Ed25519PublicKey]
+KeyRing = Published[VerifyKey]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +118,17 @@ def _judged(signed: Signed, timestamp: str, pinned: str, now: float) -> Signed:
     return signed
 
 
-def _fits(keys: Sequence[Ed25519PublicKey], signature: bytes, message: bytes) -> bool:
+def _fits(keys: Sequence[VerifyKey], signature: bytes, message: bytes) -> bool:
     for key in keys:
         try:
-            key.verify(signature, message)
-        except InvalidSignature:
+            key.verify(message, signature)
+        except BadSignatureError:
             continue
         return True
     return False
 
 
-def parse_keys(document: object) -> list[Ed25519PublicKey]:
+def parse_keys(document: object) -> list[VerifyKey]:
     """The ED25519 keys of a JWKS; base64url with or without padding. :raises ValueError: there are none."""
     listed = document.get("keys") if isinstance(document, dict) else None
     keys = []
@@ -141,7 +141,7 @@ def parse_keys(document: object) -> list[Ed25519PublicKey]:
         ):
             # One that can't be used must not take the others away.
             with suppress(ValueError):
-                keys.append(Ed25519PublicKey.from_public_bytes(_unpadded(key["x"])))
+                keys.append(VerifyKey(_unpadded(key["x"])))
     if not keys:
         raise ValueError("the key set holds no ED25519 key")
     return keys

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django_guid import get_guid
 
-from webhooks import addresses, deliveries, gate, signatures, stale, tallies
+from webhooks import addresses, deliveries, signatures, stale, tallies
 from webhooks.errors import BodyTooLarge, MethodNotAllowed, NotVerified, OutOfReach, WebhookError
 from webhooks.limits import BODY_MAX_BYTES
 from webhooks.models import Outcome
@@ -25,16 +25,19 @@ def fal(request: HttpRequest, generation_id: UUID) -> HttpResponse:
         if isinstance(error, NotVerified) and error.stale_request_id is not None:
             stale.ask_once(generation_id, error.stale_request_id)
         return _refusal(error)
+    store(signed, generation_id, body)
+    return HttpResponse(status=200)
+
+
+def store(signed: signatures.Signed, generation_id: UUID, body: bytes) -> None:
+    """Store what is verified; a repeat is only counted."""
     if not deliveries.receive(signed, generation_id, body):
         tallies.add(Outcome.REPEAT)
-    return HttpResponse(status=200)
 
 
 def _verified(request: HttpRequest) -> tuple[signatures.Signed, bytes]:
     if request.method != "POST":
         raise MethodNotAllowed
-    if (signed := gate.verified(request.META)) is not None:
-        return signed, _body(request)
     addresses.check(request.META)
     body = _body(request)
     return signatures.active().verify(request.headers, body, now=time.time()), body

@@ -12,7 +12,9 @@ from functools import partial
 from pathlib import Path
 
 import redis
+from django.core.exceptions import ImproperlyConfigured
 
+from neoapex import environment as read
 from neoapex.embedded import ports
 from neoapex.embedded.children import Launch, Program
 from neoapex.embedded.configuration import BASE_DIR, SIMULATOR_USER_ID, Configuration, lent_environment
@@ -29,6 +31,13 @@ SEED_SECONDS = 120
 LEASH = (sys.executable, "-m", "neoapex.embedded.leash")
 
 logger = logging.getLogger("neoapex.embedded")
+
+
+class BadSetting(EmbeddedError):
+    """A variable of the environment that the simulator needs as well is wrong."""
+
+    code = "bad_setting"
+    hint = "See .env.example."
 
 
 class NoLinks(EmbeddedError):
@@ -134,6 +143,7 @@ class Studio:
             "SIMULATOR_URL": self._configuration.simulator_url,
             "SIMULATOR_KEY": self._configuration.environment["FAL_KEY"],
             "SIMULATOR_USER_ID": SIMULATOR_USER_ID,
+            "SIMULATOR_WEBHOOK_SECRET": relay_secret(self._configuration.environment["FAL_KEY"]),
         }
         program = self._granian("simulator", "simulator.app:app", port, "--workers", "1", **environment)
         return Service(program, partial(answers, port, "/.well-known/jwks.json"))
@@ -214,6 +224,18 @@ GRANIAN_LOGS = {
     "root": {"handlers": ["lines"], "level": "INFO"},
     "loggers": {"_granian": {"handlers": ["lines"], "level": "INFO", "propagate": False}},
 }
+
+
+def relay_secret(fal_key: str) -> str:
+    """What the simulator signs callbacks with, where the studio takes those of a relay; empty where it takes fal's.
+
+    :raises BadSetting: there is none.
+    """
+    try:
+        by_relay = read.text("NEOAPEX_WEBHOOK_SCHEME", "ed25519") == "hmac"
+        return read.webhook_secret("NEOAPEX_WEBHOOK_SECRET", fal_key) if by_relay else ""
+    except ImproperlyConfigured as error:
+        raise BadSetting(str(error)) from None
 
 
 def migration_sources(home: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -163,6 +164,24 @@ def test_the_links_open_the_studio_and_commands_find_its_database(studio: Studio
     beside = manage(home, "migrate", "--check")
     assert beside.returncode == 0, beside.stderr
     assert all("celery" in " ".join(studio.child(name).cmdline()) for name in ("worker", "media", "beat"))
+
+
+def test_with_a_relays_scheme_the_simulator_signs_so_and_a_song_is_made(start: Start, home: Path) -> None:
+    studio = start(NEOAPEX_WEBHOOK_SCHEME="hmac", NEOAPEX_WEBHOOK_SECRET="@FAL_KEY").wait_ready()
+    token = manage(home, "create_token", "demo@example.com").stdout.strip()
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{studio.port}", headers=headers, timeout=30, trust_env=False) as ada:
+        song = ada.post("/api/generations", json={"tags": ["rock"], "lyrics": "la la"}).json()
+        wait_until(lambda: ada.get(f"/api/generations/{song['id']}").json()["state"] == "READY", "the song", 90)
+    # The sweep could have fetched it without any callback.
+    code = f"from webhooks.models import Delivery; print(Delivery.objects.get(generation_id='{song['id']}').pinned)"
+    assert manage(home, "shell", "--no-imports", "-v", "0", "-c", code).stdout.strip() == "True"
+
+
+def test_a_relays_scheme_without_its_secret_is_told_of_at_the_start(start: Start) -> None:
+    studio = start(NEOAPEX_WEBHOOK_SCHEME="hmac")
+    assert studio.process.wait(START_SECONDS) == 1
+    wait_until(lambda: any("NEOAPEX_WEBHOOK_SECRET" in line for line in [*studio.lines]), "the reason", 5)
 
 
 def test_secrets_stay_out_of_the_process_list_and_of_other_peoples_reach(studio: Studio, home: Path) -> None:

@@ -41,6 +41,18 @@ def test_a_stranger_who_calls_too_often_is_told_when_to_come_again(stranger: Cli
     assert_held_up(stranger.get(path, headers=JSON))
 
 
+def test_the_description_says_so_of_each_call_and_of_what_is_told(stranger: Client, db: None) -> None:
+    schema = stranger.get("/api/openapi.json").json()
+    assert stranger.get("/api/tags").status_code == 401
+    told = stranger.get("/api/tags", headers=JSON).json()
+    shape = schema["components"]["schemas"]["ErrorOut"]["properties"]
+    assert told.keys() <= shape.keys()
+    for path, methods in schema["paths"].items():
+        for call in methods.values():
+            content = call["responses"]["429"]["content"]["application/json"]
+            assert content["schema"]["$ref"].endswith("/ErrorOut"), path
+
+
 def test_in_a_browser_it_is_a_page(stranger: Client, db: None) -> None:
     use_up(stranger)
     answer = stranger.get("/accounts/login/", headers={"Accept": "text/html,*/*;q=0.8"})

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import json
 import time
 from typing import Any
@@ -208,6 +209,23 @@ def test_a_contradiction_follows_the_truth(
     bodies = [json.loads(delivery.body) for delivery in receiver.wait_for(2)]
     assert [body["status"] for body in bodies] == words
     assert {body["request_id"] for body in bodies} == {request_id}
+
+
+def test_with_a_secret_it_signs_as_a_relay(receiver: Receiver) -> None:
+    with running_simulator(webhook_secret="hush") as sim:
+        submit(sim, webhook=receiver.url)
+        (delivery,) = receiver.wait_for(1)
+        sim.set_mood(webhook_unknown_key=True)
+        submit(sim, webhook=receiver.url)
+        strange = receiver.wait_for(2)[-1]
+    assert [by_secret("hush", one) for one in (delivery, strange)] == [True, False]
+    assert delivery.headers["x-fal-webhook-user-id"] == "sim-user"
+
+
+def by_secret(secret: str, delivery: Received) -> bool:
+    signed = "".join(delivery.headers[f"x-fal-webhook-{name}"] for name in ("request-id", "timestamp"))
+    expected = hmac.new(secret.encode(), signed.encode() + delivery.body, hashlib.sha256).hexdigest()
+    return expected == delivery.headers["x-fal-webhook-signature"]
 
 
 @pytest.mark.parametrize(("keep", "published"), [(True, 2), (False, 1)])

@@ -4,6 +4,8 @@ import time
 
 import pytest
 import redis
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from limits import parse
 from pytest_django import Settings
 from redis.backoff import NoBackoff
@@ -22,6 +24,7 @@ from studio.errors import (
 from studio.fal import breaker
 from studio.fal.errors import AccountLocked
 from studio.models import Generation, User
+from tests.studio.crowds import lay, plan, rows_read
 from tests.studio.people import DESCRIBED, aged, asked_for, errors_in, money_of, nothing_was_written, person, race
 
 
@@ -204,6 +207,18 @@ def test_without_redis_all_together_are_counted_too(ada: User, bo: User, setting
     asked_for(ada), asked_for(bo)
     with pytest.raises(OrganisationRateReached):
         asked_for(bo)
+
+
+@pytest.mark.usefixtures("redis_is_away")
+def test_without_redis_the_songs_of_long_ago_are_not_read_again(ada: User, settings: Settings) -> None:
+    settings.NEOAPEX_ORG_RATE = parse("5/minute")
+    lay(100, 50)
+    asked_for(ada)
+    with CaptureQueriesContext(connection) as queries:
+        assert limits.refusal_of_start(ada) is None
+    told = [query["sql"] for query in queries if "studio_generation" in query["sql"]]
+    assert len(told) == 2, "hers and everybody's"
+    assert [rows_read(plan(sql)) <= 5 for sql in told] == [True, True]
 
 
 @pytest.mark.usefixtures("redis_is_away")

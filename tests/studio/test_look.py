@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from studio import live, redis_server, sweep
+from studio import live, redis_server, rounds, sweep
 from studio.fal.answers import generation_failed
 from studio.fal.errors import Said, Unreachable
 from studio.fal.interface import LogLine, Status
@@ -163,3 +164,25 @@ def test_a_song_that_was_settled_during_the_look_stays_settled(watched: User, fa
     put(generation, State.INGESTING)
     sweep._show(stale, Status("IN_PROGRESS"))
     assert Generation.objects.get(pk=generation.pk).state == State.INGESTING
+
+
+def test_a_look_beside_another_asks_about_nobody(watched: User, fal: MockFalClient) -> None:
+    due(submitted(watched))
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [rounds.LOOKING_LOCK])
+        sweep.look()
+        cursor.execute("SELECT pg_advisory_unlock(%s)", [rounds.LOOKING_LOCK])
+    other.close()
+    assert looks(fal) == 0
+    sweep.look()
+    assert looks(fal) == 1
+
+
+def test_two_looks_at_once_ask_about_each_once(watched: User, fal: MockFalClient) -> None:
+    first, second = due(submitted(watched)), due(submitted(watched))
+    slow = sweep._to_look_at()
+    assert next(slow) in {first, second}
+    sweep.look()
+    assert list(slow) == []
+    assert looks(fal) == 1

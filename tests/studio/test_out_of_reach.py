@@ -9,7 +9,17 @@ from ledger.errors import InsufficientBudget
 from studio import dispatch, generations, queries, redis_server, sweep
 from studio.errors import FalUnavailable, InvalidInput, TooManyWaiting
 from studio.fal import breaker
-from studio.fal.errors import AccountLocked, Ambiguous, FalError, InputRefused, KeyRefused, NotAccepted, Said
+from studio.fal.errors import (
+    AccountLocked,
+    Ambiguous,
+    FalError,
+    GenerationFailed,
+    InputRefused,
+    KeyRefused,
+    NotAccepted,
+    Said,
+    Unreachable,
+)
 from studio.fal.interface import Status
 from studio.fal.mock import MockFalClient
 from studio.models import Generation, User
@@ -180,6 +190,24 @@ def test_fal_that_fails_to_tell_about_songs_counts_as_failing(ada: User, fal: Mo
         with pytest.raises(FalError):
             sweep._hear(generation)
     assert breaker.reach().is_open
+
+
+def test_fal_that_fails_to_give_results_counts_as_failing(ada: User, fal: MockFalClient) -> None:
+    generation = submitted(ada)
+    fal.advance(str(generation.request_id))
+    fal.will_raise("result", *[Unreachable(said=Said(503), provider_failed=True)] * 3)
+    for _ in range(3):
+        assert not breaker.reach().is_open
+        assert not sweep.settle_from_fal(generation, str(generation.request_id))
+    assert breaker.reach().is_open
+
+
+def test_a_song_that_failed_at_fal_is_no_failure_to_tell_of_it(ada: User, fal: MockFalClient) -> None:
+    for _ in range(4):
+        generation = submitted(ada)
+        fal.fail(str(generation.request_id), GenerationFailed(said=Said(500)))
+        assert sweep.settle_from_fal(generation, str(generation.request_id))
+    assert breaker.reach().state == "closed"
 
 
 def test_songs_that_fal_has_are_settled_while_it_is_open(ada: User, fal: MockFalClient) -> None:

@@ -205,6 +205,21 @@ def test_a_day_without_any_record_gives_the_money_back(ada: User, fal: MockFalCl
     assert money_of(ada) == (0, 0)
 
 
+@pytest.mark.parametrize("failed", [False, True])
+def test_an_outcome_that_the_last_question_brings_is_the_outcome(
+    ada: User, fal: MockFalClient, failed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    generation = silent(submitted(ada), 25 * HOUR, State.LOST)
+    fal.advance(request_of(generation))
+    if failed:
+        fal.fail(request_of(generation), generation_failed(Said(500), None))
+    ended = swept(generation)
+    assert ended.state == (State.FAILED if failed else State.INGESTING)
+    assert ended.reason_code != "lost"
+    assert kinds_of(generation) == ["HOLD", "RELEASE" if failed else "CHARGE"]
+    assert "failed on one" not in caplog.text
+
+
 def test_a_fal_out_of_reach_for_the_last_question_is_asked_again_before_the_money_goes_back(
     ada: User, fal: MockFalClient
 ) -> None:
@@ -285,6 +300,15 @@ def test_two_sweeps_at_once_ask_once(ada: User, fal: MockFalClient, monkeypatch:
     fal.advance(request_of(generation), IN_PROGRESS)
     sweep.sweep()
     assert list(sweep._asked_in_turn(stale)) == []
+
+
+def test_a_song_that_was_settled_before_its_turn_came_is_not_asked_about(ada: User, fal: MockFalClient) -> None:
+    generation = silent(submitted(ada), 6 * MINUTE)
+    due = list(sweep._overdue())
+    assert due == [generation]
+    put(generation, State.READY)
+    assert list(sweep._asked_in_turn(due)) == []
+    assert Generation.objects.get(pk=generation.pk).asks == 0
 
 
 def test_a_sweep_beside_one_that_asks_still_rings_and_frees(ada: User, fal: MockFalClient, rings: Rings) -> None:

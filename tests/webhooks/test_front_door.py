@@ -13,6 +13,7 @@ from pytest_django import Settings
 from studio import sweep
 from studio.models import Event, Generation, User
 from studio.states import GenerationState as State
+from tests.database_faults import no_connection_left, only_reading
 from tests.studio.fixtures import Rings
 from tests.studio.people import errors_in, put, race, song, unanswered
 from tests.webhooks.conftest import Door
@@ -321,6 +322,22 @@ def test_a_database_that_is_away_makes_fal_deliver_again(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("fault", [no_connection_left, only_reading])
+def test_what_can_not_be_stored_now_is_asked_for_again_and_stored_then(door: Door, signer: Fal, fault: Any) -> None:
+    generation_id, request_id = uuid4(), str(uuid4())
+    body = ok_body(request_id, song())
+    headers = signer.headers(body, request_id)
+    with fault():
+        answer = door.post(generation_id, body, headers)
+    assert answer.status_code == 503
+    assert is_structured(answer, "not_ready")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert not Delivery.objects.exists()
+    assert door.post(generation_id, body, headers).status_code == 200
+    assert bytes(Delivery.objects.get().body) == body
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_database_that_was_restarted_since_costs_no_callback(door: Door, generation: Generation, body: bytes) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
@@ -331,6 +348,16 @@ def test_a_database_that_was_restarted_since_costs_no_callback(door: Door, gener
         user=settings["USER"], password=settings["PASSWORD"],
     ) as outside:  # fmt: skip
         outside.execute("SELECT pg_terminate_backend(%s)", [pid])
+    assert door.deliver(generation, body) == 200
+    assert Delivery.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_another_took_over_from_costs_no_callback(
+    door: Door, generation: Generation, body: bytes
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
     assert door.deliver(generation, body) == 200
     assert Delivery.objects.count() == 1
 

@@ -1,24 +1,27 @@
 """The look on the event loop: it refuses what the view would, judges nothing that would wait, and takes no thread."""
 
 import asyncio
+import io
 import json
 import time
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import InterfaceError, InternalError, OperationalError, connection
 from pytest_django import Settings
 
 from neoapex.bridge import Pages
-from neoapex.front_door import turned_away
+from neoapex.front_door import stored_first, turned_away
 from studio.models import Generation
+from tests.studio.fixtures import Rings
 from tests.webhooks.conftest import Door, forget_all
 from tests.webhooks.delivering import ok
 from tests.webhooks.signing import Fal, relay_headers
 from webhooks import addresses, gate, signatures, tallies
 from webhooks.errors import NotVerified
 from webhooks.limits import BODY_MAX_BYTES
-from webhooks.models import Outcome
+from webhooks.models import Delivery, Outcome
 from webhooks.signatures import Signed
 
 Headers = list[tuple[str, str]]
@@ -43,6 +46,10 @@ def signed(signer: Fal, generation: Generation, body: bytes, **how: Any) -> Head
     return list(signer.headers(body, str(generation.request_id), **how).items())
 
 
+def let_through(generation: Generation) -> gate.Verified:
+    return gate.Verified(Signed(str(generation.request_id), "our-account"), generation.pk)
+
+
 def counted() -> dict[str, int]:
     return dict(tallies._of_this_process()._counts)
 
@@ -59,7 +66,7 @@ def test_what_holds_is_handed_on_as_verified(warm: Fal, generation: Generation) 
     body = ok(generation)
     scope = scope_of(generation.pk, signed(warm, generation, body))
     assert gate.refusal(scope, body) is None
-    assert gate.verified({"asgi.scope": scope}) == Signed(str(generation.request_id), "our-account")
+    assert gate.verified({"asgi.scope": scope}) == let_through(generation)
     assert counted() == {}
 
 
@@ -186,4 +193,78 @@ def test_all_else_reaches_a_page(warm: Fal, generation: Generation) -> None:
     pages, body = Pages(page, 1, turned_away), ok(generation)
     asyncio.run(ask(pages, scope_of(generation.pk, signed(warm, generation, body)), body))
     asyncio.run(ask(pages, scope_of(uuid4(), [], path="/"), body))
-    assert seen == [Signed(str(generation.request_id), "our-account"), None]
+    assert seen == [let_through(generation), None]
+
+
+# --- Stored before Django ---------------------------------------------------------------------------------------------
+
+
+class Answer:
+    """What a WSGI application said."""
+
+    def __init__(self, wsgi: Any, environ: dict[str, Any]) -> None:
+        self.body = b"".join(wsgi(environ, self._start))
+
+    def _start(self, status: str, headers: Headers, _failure: object = None) -> None:
+        self.status, self.headers = status, dict(headers)
+
+
+def never_django(*_: object) -> Any:
+    raise AssertionError("Django was asked")
+
+
+def environ_of(scope: dict[str, Any], body: bytes) -> dict[str, Any]:
+    return {"asgi.scope": scope, "wsgi.input": io.BytesIO(body)}
+
+
+def let_in(signer: Fal, generation: Generation, body: bytes) -> dict[str, Any]:
+    """The WSGI environment of a callback that the gate has let through."""
+    scope = scope_of(generation.pk, signed(signer, generation, body))
+    assert gate.refusal(scope, body) is None
+    return environ_of(scope, body)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_verified_is_stored_and_rung_for_without_django(
+    warm: Fal, generation: Generation, rings: Rings
+) -> None:
+    rings.clear()
+    body = ok(generation)
+    answers = [Answer(stored_first(never_django), let_in(warm, generation, body)) for _ in range(2)]
+    assert [(answer.status, answer.body, answer.headers["Content-Length"]) for answer in answers] == [
+        ("200 OK", b"", "0")
+    ] * 2
+    delivery = Delivery.objects.get()
+    assert (delivery.generation_id, delivery.request_id) == (generation.pk, generation.request_id)
+    assert (bytes(delivery.body), delivery.pinned) == (body, True)
+    assert counted() == {Outcome.REPEAT: 1}
+    assert rings == [("webhooks.process_waiting", {})]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_is_too_old_is_not_used_again(warm: Fal, generation: Generation) -> None:
+    connection.ensure_connection()
+    old, connection.close_at = connection.connection, time.monotonic()
+    Answer(stored_first(never_django), let_in(warm, generation, ok(generation)))
+    assert Delivery.objects.exists()
+    assert old.closed
+
+
+def test_what_is_not_verified_is_djangos(warm: Fal, generation: Generation) -> None:
+    body = ok(generation)
+    unseen = environ_of(scope_of(generation.pk, signed(warm, generation, body)), body)
+    assert Answer(stored_first(lambda *_: [b"Django's"]), unseen).body == b"Django's"
+    assert not Delivery.objects.exists()
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError, InternalError])
+def test_what_can_not_be_stored_is_for_django_to_try_again_with_the_whole_body(
+    warm: Fal, generation: Generation, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def away(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("webhooks.views.deliveries.receive", away)
+    body = ok(generation)
+    answer = Answer(stored_first(lambda environ, _: [environ["wsgi.input"].read()]), let_in(warm, generation, body))
+    assert answer.body == body

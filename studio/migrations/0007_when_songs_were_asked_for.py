@@ -1,0 +1,14 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("studio", "0004_track_dead_letter"),
+    ]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="generation",
+            index=models.Index(fields=["-created_at"], name="generation_asked_for"),
+        ),
+    ]
