@@ -17,6 +17,7 @@ from studio.errors import InvalidInput, Problem
 from studio.fal.schemas import TextToMusicInput
 from studio.media import waveforms
 from studio.media.ranges import ranged_response
+from studio.media.sniff import AUDIO_TYPES
 from studio.models import User
 from studio.schemas import (
     CancelOut,
@@ -39,8 +40,6 @@ TAKES_A_SONG = {"requestBody": {"required": True, "content": {"application/json"
 # Told to programs; the start itself judges it, in our words.
 Key = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[\x20-\x7e]{1,255}$"})]
 MediaView = Callable[..., HttpResponseBase]
-
-AUDIO_TYPES = {"wav": "audio/wav", "flac": "audio/flac", "mp3": "audio/mpeg", "ogg": "audio/ogg", "m4a": "audio/mp4"}
 
 
 def person_of(request: HttpRequest) -> User:
