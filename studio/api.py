@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, JsonResponse
@@ -17,6 +17,7 @@ from studio.errors import InvalidInput, Problem
 from studio.fal.schemas import TextToMusicInput
 from studio.media import waveforms
 from studio.media.ranges import ranged_response
+from studio.media.sniff import AUDIO_TYPES
 from studio.models import User
 from studio.schemas import (
     CancelOut,
@@ -40,8 +41,6 @@ TAKES_A_SONG = {"requestBody": {"required": True, "content": {"application/json"
 # Told to programs; the start itself judges it, in our words.
 Key = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[\x20-\x7e]{1,255}$"})]
 MediaView = Callable[..., HttpResponseBase]
-
-AUDIO_TYPES = {"wav": "audio/wav", "flac": "audio/flac", "mp3": "audio/mpeg", "ogg": "audio/ogg", "m4a": "audio/mp4"}
 
 
 def person_of(request: HttpRequest) -> User:
@@ -176,18 +175,24 @@ def preview(request: HttpRequest, track_id: UUID) -> HttpResponseBase:
 
 
 @_file("/tracks/{track_id}/peaks")
-def read_peaks(request: HttpRequest, track_id: UUID, format: str = "dat") -> HttpResponseBase:  # noqa: A002
-    """The waveform in audiowaveform's binary format, or its JSON with `?format=json`."""
+def read_peaks(
+    request: HttpRequest,
+    track_id: UUID,
+    format: str = "dat",  # noqa: A002
+    samples_per_pixel: Literal["256", "4096"] = "256",
+) -> HttpResponseBase:
+    """The waveform in audiowaveform's binary format, or its JSON with `?format=json`; coarser with 4096."""
     track = tracks.own_ready(person_of(request), track_id)
+    key = track.overview_key if samples_per_pixel == "4096" and track.overview_key else track.peaks_key
     if format == "json":
         try:
-            response = JsonResponse(waveforms.as_json(track.peaks_key))
+            response = JsonResponse(waveforms.as_json(key))
         except FileNotFoundError:
             raise Http404 from None
         response["Cache-Control"] = "private, max-age=86400, immutable"
         return response
     return ranged_response(
-        request, track.peaks_key, "application/octet-stream", tracks.file_name(track, "dat"), as_attachment=False
+        request, key, "application/octet-stream", tracks.file_name(track, "dat"), as_attachment=False
     )
 
 

@@ -62,6 +62,12 @@ class SourceTooLarge(SourceFault):
     hint = "An administrator can raise NEOAPEX_MEDIA_MAX_BYTES."
 
 
+class SourceTooLong(SourceFault):
+    code = "source_too_long"
+    message = "The song lasts longer than the studio accepts."
+    hint = "An administrator can raise NEOAPEX_MEDIA_MAX_SECONDS."
+
+
 class SourceTooSlow(SourceFault):
     code = "source_too_slow"
     message = "The song's file arrived too slowly."
@@ -100,6 +106,28 @@ class StorageFull(HouseFault):
 
 class StorageFailed(HouseFault):
     code = "storage_failed"
+
+
+class StorageUnreachable(HouseFault):
+    code = "storage_unreachable"
+    message = "The studio's storage is out of reach."
+
+
+class StorageBusy(HouseFault):
+    code = "storage_busy"
+    message = "The studio's storage is overloaded."
+
+
+class StorageRefused(HouseFault):
+    code = "storage_refused"
+    message = "The studio's storage refused the studio."
+    hint = "An administrator has to look at its keys, its rights and the machine's clock."
+
+
+class StorageArchived(HouseFault):
+    code = "storage_archived"
+    message = "The file is in cold storage."
+    hint = "It has to be brought back before it can be read."
 
 
 class EncoderFailed(HouseFault):
