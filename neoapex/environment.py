@@ -80,7 +80,23 @@ def redis_url(name: str, *, hint: str) -> str:
 
 def dollars_as_micros(name: str, default: str) -> int:
     """An amount like 10.00 as millionths of a dollar; at most six decimals, never negative."""
-    raw = text(name, default)
+    return _micros(name, text(name, default))
+
+
+def prices(name: str, default: str, whats: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """What each of several things costs, in millionths of a dollar, as in STANDARD=0.023,GLACIER=0.0036.
+
+    A price may have parts, as in 0.03+0.01; there are as many as in the default.
+    """
+    usual = dict(part.split("=") for part in default.split(","))
+    given = dict(part.partition("=")[::2] for part in names(name, default))
+    parts = {what: price.split("+") for what, price in (usual | given).items()}
+    if parts.keys() != set(whats) or any(len(parts[what]) != len(usual[what].split("+")) for what in whats):
+        raise ImproperlyConfigured(f"{name} must be like {default}.")
+    return {what: tuple(_micros(name, amount) for amount in parts[what]) for what in whats}
+
+
+def _micros(name: str, raw: str) -> int:
     whole, _, fraction = raw.partition(".")
     if not (whole.isascii() and whole.isdigit() and len(whole) <= 9) or (
         fraction and not (fraction.isascii() and fraction.isdigit() and len(fraction) <= 6)

@@ -73,13 +73,6 @@ def own_ready(person: User, track_id: UUID) -> Track:
     return track
 
 
-def file_name(track: Track, extension: str) -> str:
-    """A name for a download that sorts and says what it is: title, the track's short id, its seed."""
-    kept = "".join(c if c.isalnum() or c in " -'" else " " for c in track.title)
-    title = "-".join(kept.split())[:60] or "song"
-    return f"{title}__{track.pk.hex[:8]}__{track.generation.seed}.{extension}"
-
-
 def fetch(track_id: UUID) -> None:
     """Bring a track from fal into our storage, if nobody else is at it. Safe to run twice and to be killed."""
     track = _claim(track_id)

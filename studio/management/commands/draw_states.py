@@ -23,5 +23,6 @@ class Command(BaseCommand):
             "Drawn by `manage.py draw_states` from `studio/transitions.py`; a test compares the two.",
             "",
         ]
-        parts += [diagram("Generation", transitions.GENERATION), diagram("Track", transitions.TRACK)]
+        tables = {"Generation": transitions.GENERATION, "Track": transitions.TRACK, "Master": transitions.MASTER}
+        parts += [diagram(title, table) for title, table in tables.items()]
         self.stdout.write("\n".join(parts), ending="")

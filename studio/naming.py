@@ -1,0 +1,43 @@
+"""What a downloaded file is called: a name that sorts, says what it is, and is safe on every system."""
+
+import unicodedata
+from typing import Final
+from urllib.parse import quote
+
+from studio.models import Track
+
+# In bytes of UTF-8: file systems count those, and the rest of the name and the browser's " (1)" need room, too.
+TITLE_BYTES: Final = 120
+_KEPT: Final = " -'"
+# What RFC 8187 lets stand in an extended value beside letters and digits.
+_PLAIN: Final = "!#$&+-.^_`|~"
+
+
+def stem(track: Track) -> str:
+    """Title, the track's short id, its seed: `slow-waltz__1f0c2a9b__42`."""
+    return f"{_title(track.title)}__{track.pk.hex[:8]}__{track.generation.seed}"
+
+
+def file_name(track: Track, extension: str) -> str:
+    return f"{stem(track)}.{extension}"
+
+
+def _title(title: str) -> str:
+    # Composed first, or an accent that is a character of its own would be taken for no letter. Marks stay: without
+    # them some scripts say something else.
+    composed = unicodedata.normalize("NFC", title)
+    kept = "".join(c if c in _KEPT or unicodedata.category(c)[0] in "LNM" else " " for c in composed)
+    words = "-".join(kept.split())
+    return words.encode()[:TITLE_BYTES].decode(errors="ignore").rstrip("-") or "song"
+
+
+def disposition(name: str, *, inline: bool = False) -> str:
+    """A Content-Disposition after RFC 6266: the name in ASCII for all, and whole for who reads RFC 8187."""
+    kind = "inline" if inline else "attachment"
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = "".join(c if c.isprintable() and c not in '"\\%' else "_" for c in plain)
+    if plain == name:
+        return f'{kind}; filename="{plain}"'
+    # What is left of a name in another script may begin with the underscores that follow the title.
+    plain = "song" + plain if plain.startswith(("_", "-", ".")) else plain
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe=_PLAIN)}"
