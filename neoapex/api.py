@@ -99,6 +99,13 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.TrackNotReady: 409,
     studio.TrackIsReady: 409,
     studio.FileForgotten: 409,
+    studio.TrackInTrash: 409,
+    studio.TrackDeleted: 404,
+    studio.MasterGone: 404,
+    studio.MasterIsCold: 409,
+    studio.NoRestore: 503,
+    studio.NoSuchFormat: 422,
+    studio.InvalidRegion: 422,
     studio.StaleTransition: 409,
     studio.TooManyWaiting: 429,
     studio.RateReached: 429,
@@ -149,7 +156,7 @@ def domain_error(request: HttpRequest, error: Any) -> HttpResponse:
             {"field": p.field, "code": p.code, "message": str(p.message), "hint": str(p.hint)} for p in error.problems
         ]
     status = status_of(error)
-    if status >= 500 and not isinstance(error, studio.FalUnavailable):
+    if status >= 500 and not isinstance(error, studio.FalUnavailable | studio.NoRestore):
         logger.error("domain error", exc_info=error)
     retry_after = getattr(error, "retry_after_seconds", RETRY_AFTER_SECONDS.get(status))
     hint = str(error.hint) or _("See /api/docs for what is taken here.")

@@ -303,6 +303,11 @@ class Track(models.Model):
     def __str__(self) -> str:
         return f"{self.title} ({self.state})"
 
+    @property
+    def is_away(self) -> bool:
+        """The master can't be downloaded as it is."""
+        return self.master_storage in (MasterStorage.GLACIER, MasterStorage.RESTORING)
+
 
 class Event(models.Model):
     """Something that happened to a generation, kept so that a page or a stream can catch up; its id is the order."""

@@ -2,15 +2,12 @@
 
 import unicodedata
 from typing import Final
-from urllib.parse import quote
 
 from studio.models import Track
 
 # In bytes of UTF-8: file systems count those, and the rest of the name and the browser's " (1)" need room, too.
 TITLE_BYTES: Final = 120
 _KEPT: Final = " -'"
-# What RFC 8187 lets stand in an extended value beside letters and digits.
-_PLAIN: Final = "!#$&+-.^_`|~"
 
 
 def stem(track: Track) -> str:
@@ -29,15 +26,3 @@ def _title(title: str) -> str:
     kept = "".join(c if c in _KEPT or unicodedata.category(c)[0] in "LNM" else " " for c in composed)
     words = "-".join(kept.split())
     return words.encode()[:TITLE_BYTES].decode(errors="ignore").rstrip("-") or "song"
-
-
-def disposition(name: str, *, inline: bool = False) -> str:
-    """A Content-Disposition after RFC 6266: the name in ASCII for all, and whole for who reads RFC 8187."""
-    kind = "inline" if inline else "attachment"
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    plain = "".join(c if c.isprintable() and c not in '"\\%' else "_" for c in plain)
-    if plain == name:
-        return f'{kind}; filename="{plain}"'
-    # What is left of a name in another script may begin with the underscores that follow the title.
-    plain = "song" + plain if plain.startswith(("_", "-", ".")) else plain
-    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe=_PLAIN)}"

@@ -11,7 +11,7 @@ ATTRIBUTION: Final = "Made with Sonauto v2 (sonauto.ai) on fal.ai"
 
 
 def inputs(generation: Generation) -> dict[str, Any]:
-    """The exact inputs that made the song, the endpoint among them; the seed is text, as 64 bits are to many programs."""
+    """The exact inputs that made the song, the endpoint among them. The seed is text: 64 bits are too many for some."""
     return {"endpoint": generation.endpoint, **generation.recipe, "seed": str(generation.seed)}
 
 

@@ -35,15 +35,15 @@ class Credits:
 # --- WAV -------------------------------------------------------------------------------------------------------------
 
 
-def riff_info(credits: Credits) -> bytes:
+def riff_info(about: Credits) -> bytes:
     """A LIST chunk of the INFO kind, in UTF-8 as everybody writes it."""
     texts = [
-        (b"INAM", credits.title),
+        (b"INAM", about.title),
         (b"IART", ARTIST),
-        (b"ICRD", credits.made_on),
-        (b"IGNR", credits.genre),
-        (b"ICMT", f"{credits.comment} Recipe: {credits.recipe}"),
-        (b"ICOP", credits.attribution),
+        (b"ICRD", about.made_on),
+        (b"IGNR", about.genre),
+        (b"ICMT", f"{about.comment} Recipe: {about.recipe}"),
+        (b"ICOP", about.attribution),
         (b"ISFT", SOFTWARE),
     ]
     return _chunk(b"LIST", b"INFO" + b"".join(_chunk(name, text.encode() + b"\0") for name, text in texts if text))
@@ -56,26 +56,26 @@ def _chunk(name: bytes, body: bytes) -> bytes:
 # --- MP3 -------------------------------------------------------------------------------------------------------------
 
 
-def id3_tag(credits: Credits, before: bytes = b"") -> bytes:
+def id3_tag(about: Credits, before: bytes = b"") -> bytes:
     """An ID3v2.4 tag; what the tag `before` said beyond ours stays in it.
 
     :raises id3.error: `before` can't be read.
     """
     tag = id3.ID3(io.BytesIO(before)) if before else id3.ID3()
     frames = [
-        id3.TIT2(encoding=3, text=credits.title),
+        id3.TIT2(encoding=3, text=about.title),
         id3.TPE1(encoding=3, text=ARTIST),
-        id3.TDRC(encoding=3, text=credits.made_on),
-        id3.TCOP(encoding=3, text=credits.attribution),
+        id3.TDRC(encoding=3, text=about.made_on),
+        id3.TCOP(encoding=3, text=about.attribution),
         id3.TSSE(encoding=3, text=SOFTWARE),
-        id3.COMM(encoding=3, lang="eng", desc="", text=credits.comment),
-        id3.TXXX(encoding=3, desc="RECIPE", text=credits.recipe),
-        id3.TXXX(encoding=3, desc="SEED", text=credits.seed),
+        id3.COMM(encoding=3, lang="eng", desc="", text=about.comment),
+        id3.TXXX(encoding=3, desc="RECIPE", text=about.recipe),
+        id3.TXXX(encoding=3, desc="SEED", text=about.seed),
     ]
-    if credits.genre:
-        frames.append(id3.TCON(encoding=3, text=credits.genre))
-    if credits.lyrics:
-        frames.append(id3.USLT(encoding=3, lang="und", desc="", text=credits.lyrics))
+    if about.genre:
+        frames.append(id3.TCON(encoding=3, text=about.genre))
+    if about.lyrics:
+        frames.append(id3.USLT(encoding=3, lang="und", desc="", text=about.lyrics))
     for frame in frames:
         tag.setall(frame.HashKey, [frame])
     written = io.BytesIO()
@@ -86,19 +86,19 @@ def id3_tag(credits: Credits, before: bytes = b"") -> bytes:
 # --- FLAC and Ogg ----------------------------------------------------------------------------------------------------
 
 
-def vorbis_comment(credits: Credits, before: bytes = b"") -> bytes:
+def vorbis_comment(about: Credits, before: bytes = b"") -> bytes:
     """The body of a Vorbis comment, without a framing bit; what `before` said beyond ours stays in it."""
     ours = [
-        ("TITLE", credits.title),
+        ("TITLE", about.title),
         ("ARTIST", ARTIST),
-        ("DATE", credits.made_on),
-        ("GENRE", credits.genre),
-        ("COPYRIGHT", credits.attribution),
-        ("COMMENT", credits.comment),
+        ("DATE", about.made_on),
+        ("GENRE", about.genre),
+        ("COPYRIGHT", about.attribution),
+        ("COMMENT", about.comment),
         ("ENCODED-BY", SOFTWARE),
-        ("SEED", credits.seed),
-        ("RECIPE", credits.recipe),
-        ("LYRICS", credits.lyrics),
+        ("SEED", about.seed),
+        ("RECIPE", about.recipe),
+        ("LYRICS", about.lyrics),
     ]
     vendor, theirs = _read_vorbis(before) if before else (SOFTWARE.encode(), [])
     names = {name.encode() for name, _ in ours}

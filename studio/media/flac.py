@@ -30,7 +30,7 @@ def is_lossless(wav: WavFormat) -> bool:
     return wav.kind is SampleKind.INTEGER and wav.bits in _LOSSLESS_BITS
 
 
-def encode(blocks: Iterable[bytes], samples: Samples, credits: Credits) -> Iterator[bytes]:
+def encode(blocks: Iterable[bytes], samples: Samples, about: Credits) -> Iterator[bytes]:
     """The FLAC of `blocks`, which are exactly the bytes of the samples. Ask `is_lossless` first.
 
     :raises EncoderFailed: the encoder took offence. Raises what reading raises, too.
@@ -38,11 +38,13 @@ def encode(blocks: Iterable[bytes], samples: Samples, credits: Credits) -> Itera
     wav = samples.format
     try:
         encoder = _encoder(wav)
-        comment = (_COMMENT, vorbis_comment(credits))
+        comment = (_COMMENT, vorbis_comment(about))
         yield flac_head([(_STREAMINFO, _stream_info(encoder, samples.frames)), comment])
         at = 0
         for rows in _rows(blocks, wav):
-            frame = av.AudioFrame.from_ndarray(rows.reshape(1, -1), format=encoder.format.name, layout=encoder.layout.name)
+            frame = av.AudioFrame.from_ndarray(
+                rows.reshape(1, -1), format=encoder.format.name, layout=encoder.layout.name
+            )
             frame.sample_rate, frame.pts, at = wav.sample_rate, at, at + len(rows)
             yield from (bytes(packet) for packet in encoder.encode(frame))
         yield from (bytes(packet) for packet in encoder.encode(None) if packet.size)

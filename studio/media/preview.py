@@ -12,7 +12,6 @@ from studio.media.errors import EncoderFailed
 from studio.media.pcm import LAYOUTS, Pcm
 
 
-
 class Target(Protocol):
     """A sink of the storage, or anything else that takes bytes."""
 

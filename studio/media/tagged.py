@@ -86,7 +86,7 @@ class Slice:
         self._opened.close()
 
 
-def tagged(open_file: Open, kind: str, credits: Credits) -> Any:
+def tagged(open_file: Open, kind: str, about: Credits) -> Any:
     """The file that `open_file` opens, with credits where its kind has a place for them; else just as it is.
 
     Raises what opening raises.
@@ -96,7 +96,7 @@ def tagged(open_file: Open, kind: str, credits: Credits) -> Any:
         return open_file()
     head = _Head(open_file)
     try:
-        made = makers[kind](head, credits)
+        made = makers[kind](head, about)
     except (MutagenError, struct.error, EOFError, ValueError):
         # Odd, and yet it plays: it is not for a tag to keep anybody from their song.
         made = None
@@ -128,7 +128,7 @@ class _Head:
         return self.upto(start + count)[start:]
 
 
-def _wav(head: _Head, credits: Credits) -> Made:
+def _wav(head: _Head, about: Credits) -> Made:
     """A LIST chunk behind everything, and the size in the first chunk made right."""
     magic, riff_bytes = head.at(0, 4), int.from_bytes(head.at(4, 4), "little")
     is_64 = magic != b"RIFF"
@@ -137,7 +137,7 @@ def _wav(head: _Head, credits: Credits) -> Made:
     declared = (int.from_bytes(head.at(20, 8), "little") if is_64 else riff_bytes) + 8
     # Some writers leave out the last pad byte, and some add one that they don't count.
     end = min(head.size_bytes, declared)
-    after = b"\0" * (end % 2) + riff_info(credits)
+    after = b"\0" * (end % 2) + riff_info(about)
     whole = end + len(after) - 8
     if is_64:
         return {"before": head.at(0, 20) + struct.pack("<Q", whole), "start": 28, "end": end, "after": after}
@@ -146,23 +146,25 @@ def _wav(head: _Head, credits: Credits) -> Made:
     return {"before": magic + struct.pack("<I", whole), "start": 8, "end": end, "after": after}
 
 
-def _mp3(head: _Head, credits: Credits) -> Made:
+def _mp3(head: _Head, about: Credits) -> Made:
     """A tag in front, in place of the one that was there."""
     first = head.at(0, 10)
     old_bytes = 0
     if first.startswith(b"ID3"):
         footer = 10 if first[5] & 0x10 else 0
-        old_bytes = 10 + footer + sum((byte & 0x7F) << shift for byte, shift in zip(first[6:], (21, 14, 7, 0), strict=True))
-    return {"before": id3_tag(credits, head.upto(old_bytes)), "start": old_bytes, "end": head.size_bytes}
+        old_bytes = (
+            10 + footer + sum((byte & 0x7F) << shift for byte, shift in zip(first[6:], (21, 14, 7, 0), strict=True))
+        )
+    return {"before": id3_tag(about, head.upto(old_bytes)), "start": old_bytes, "end": head.size_bytes}
 
 
-def _flac(head: _Head, credits: Credits) -> Made:
+def _flac(head: _Head, about: Credits) -> Made:
     """The same blocks but for padding, with the comment rewritten behind the first, which stays the first."""
     if head.at(0, 4) != b"fLaC":
         return None
     blocks, end = _flac_blocks(head)
     before = next((body for kind, body in blocks if kind == _VORBIS_COMMENT), b"")
-    comment = vorbis_comment(credits, before)
+    comment = vorbis_comment(about, before)
     if len(comment) > _FLAC_BLOCK_MAX:
         return None
     kept = [(kind, body) for kind, body in blocks if kind not in {_VORBIS_COMMENT, _PADDING}]
@@ -190,7 +192,7 @@ def flac_head(blocks: list[tuple[int, bytes]]) -> bytes:
     return b"fLaC" + b"".join(parts)
 
 
-def _ogg(head: _Head, credits: Credits) -> Made:
+def _ogg(head: _Head, about: Credits) -> Made:
     """The header pages rewritten to as many: one more, and every page of the file would have another number."""
     first, pages = _ogg_head(head)
     packets = OggPage.to_packets(pages)
@@ -198,7 +200,7 @@ def _ogg(head: _Head, credits: Credits) -> Made:
     if not packets[0].startswith(prefix):
         return None
     framing = b"\x01" if prefix == b"\x03vorbis" else b""
-    for shown in (credits, credits.without_lyrics()):
+    for shown in (about, about.without_lyrics()):
         comment = prefix + vorbis_comment(shown, packets[0][len(prefix) :]) + framing
         new = _paged([comment, *packets[1:]], len(pages))
         if new is not None:

@@ -4,74 +4,103 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('studio', '0004_track_dead_letter'),
+        ("studio", "0004_track_dead_letter"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='track',
-            name='purged_at',
+            model_name="track",
+            name="purged_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='track',
-            name='restore_asked_at',
+            model_name="track",
+            name="restore_asked_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='track',
-            name='restore_ready_by',
+            model_name="track",
+            name="restore_ready_by",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='track',
-            name='restore_seen_at',
+            model_name="track",
+            name="restore_seen_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='track',
-            name='restore_tier',
-            field=models.CharField(blank=True, choices=[('Expedited', 'Expedited'), ('Standard', 'Standard'), ('Bulk', 'Bulk')], db_default='', default='', max_length=10),
+            model_name="track",
+            name="restore_tier",
+            field=models.CharField(
+                blank=True,
+                choices=[("Expedited", "Expedited"), ("Standard", "Standard"), ("Bulk", "Bulk")],
+                db_default="",
+                default="",
+                max_length=10,
+            ),
         ),
         migrations.AddField(
-            model_name='track',
-            name='restore_told_at',
+            model_name="track",
+            name="restore_told_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='track',
-            name='restored_until',
+            model_name="track",
+            name="restored_until",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='track',
-            name='trashed_at',
+            model_name="track",
+            name="trashed_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddIndex(
-            model_name='track',
-            index=models.Index(condition=models.Q(('purged_at', None), ('trashed_at__isnull', False)), fields=['person', '-trashed_at'], name='track_in_trash'),
+            model_name="track",
+            index=models.Index(
+                condition=models.Q(("purged_at", None), ("trashed_at__isnull", False)),
+                fields=["person", "-trashed_at"],
+                name="track_in_trash",
+            ),
         ),
         migrations.AddIndex(
-            model_name='track',
-            index=models.Index(condition=models.Q(('master_storage__in', ['RESTORING', 'RESTORED'])), fields=['restore_asked_at'], name='track_asked_back'),
+            model_name="track",
+            index=models.Index(
+                condition=models.Q(("master_storage__in", ["RESTORING", "RESTORED"])),
+                fields=["restore_asked_at"],
+                name="track_asked_back",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='track',
-            constraint=models.CheckConstraint(condition=models.Q(('trashed_at', None), ('state', 'READY'), _connector='OR'), name='track_trashed_was_ready'),
+            model_name="track",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("trashed_at", None), ("state", "READY"), _connector="OR"),
+                name="track_trashed_was_ready",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='track',
-            constraint=models.CheckConstraint(condition=models.Q(('purged_at', None), ('trashed_at__isnull', False), _connector='OR'), name='track_purged_was_trashed'),
+            model_name="track",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("purged_at", None), ("trashed_at__isnull", False), _connector="OR"),
+                name="track_purged_was_trashed",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='track',
-            constraint=models.CheckConstraint(condition=models.Q(('master_storage__in', ['STANDARD', 'GLACIER', 'RESTORING', 'RESTORED'])), name='track_master_storage_known'),
+            model_name="track",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("master_storage__in", ["STANDARD", "GLACIER", "RESTORING", "RESTORED"])),
+                name="track_master_storage_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='track',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('master_storage', 'RESTORING'), _negated=True), ('restore_asked_at__isnull', False), _connector='OR'), name='track_restoring_has_time'),
+            model_name="track",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("master_storage", "RESTORING"), _negated=True),
+                    ("restore_asked_at__isnull", False),
+                    _connector="OR",
+                ),
+                name="track_restoring_has_time",
+            ),
         ),
     ]
