@@ -74,6 +74,13 @@ NEOAPEX_BREAKER_SECONDS = read.whole_number("NEOAPEX_BREAKER_SECONDS", 60, at_le
 NEOAPEX_MONTHLY_BUDGET = read.dollars_as_micros("NEOAPEX_MONTHLY_BUDGET", "10.00")
 NEOAPEX_MEDIA_HOSTS = read.names("NEOAPEX_MEDIA_HOSTS", "fal.media,v3.fal.media,v3b.fal.media,cdn.sonauto.ai")
 NEOAPEX_MEDIA_MAX_BYTES = read.whole_number("NEOAPEX_MEDIA_MAX_BYTES", 2 * 1024**3, at_least=1)
+STORAGES = {
+    "default": {"BACKEND": "studio.media.storage.MediaStorage", "OPTIONS": {"location": str(NEOAPEX_HOME / "media")}},
+    "staticfiles": {"BACKEND": "neoapex.static_files.StaticFiles"},
+}
+
+# --- Keeping -------------------------------------------------------------------------------------------------------
+
 # Masters are for keeping: after so many days the bucket moves them to cold storage.
 NEOAPEX_ARCHIVE_AFTER_DAYS = read.whole_number("NEOAPEX_ARCHIVE_AFTER_DAYS", 30, at_least=1)
 NEOAPEX_RESTORE_TIER = read.one_of("NEOAPEX_RESTORE_TIER", "Standard", ("Expedited", "Standard", "Bulk"))
@@ -87,10 +94,6 @@ NEOAPEX_RESTORE_PRICES = read.prices(
     ("Expedited", "Standard", "Bulk"),
 )
 NEOAPEX_PRICES_SOURCE = read.text("NEOAPEX_PRICES_SOURCE", "Amazon’s list prices for us-east-1")
-STORAGES = {
-    "default": {"BACKEND": "studio.media.storage.MediaStorage", "OPTIONS": {"location": str(NEOAPEX_HOME / "media")}},
-    "staticfiles": {"BACKEND": "neoapex.static_files.StaticFiles"},
-}
 
 # --- Database, broker, cache -----------------------------------------------------------------------------------------
 

@@ -41,6 +41,8 @@ TAKES_A_SONG = {"requestBody": {"required": True, "content": {"application/json"
 Key = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[\x20-\x7e]{1,255}$"})]
 MediaView = Callable[..., HttpResponseBase]
 
+AUDIO_TYPES = {"wav": "audio/wav", "flac": "audio/flac", "mp3": "audio/mpeg", "ogg": "audio/ogg", "m4a": "audio/mp4"}
+
 
 def person_of(request: HttpRequest) -> User:
     assert isinstance(request.user, User), "the API object lets nobody in without a person"  # noqa: S101

@@ -2,6 +2,7 @@
 
 import json
 import math
+from decimal import Decimal
 from typing import Any, Final
 
 from studio import endpoints
@@ -36,14 +37,12 @@ def canonical(value: Any) -> str:
 def _number(value: float) -> str:
     if not math.isfinite(value):
         raise ValueError(f"{value} is no number to JSON")
-    if value.is_integer() and abs(value) < 1e21:
-        return str(int(value))
-    digits, e, exponent = repr(value).partition("e")
-    if not e:
-        return digits
-    if -7 < int(exponent) < 0:
-        return f"{value:.{len(digits.replace('.', '').lstrip('-')) - 1 - int(exponent)}f}"
-    return f"{digits}e{int(exponent):+d}"
+    if value == 0:
+        return "0"
+    if 1e-6 <= abs(value) < 1e21:
+        return format(Decimal(repr(value)), "f").removesuffix(".0")
+    digits, _, exponent = repr(value).partition("e")
+    return f"{digits.removesuffix('.0')}e{int(exponent):+d}"
 
 
 def canonical_inputs(generation: Generation) -> str:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Literal
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils.http import http_date
+from django.utils.http import content_disposition_header, http_date  # noqa: F401
 
 from studio.downloads import disposition
 from studio.media.storage import MediaStorage, StoredFile, default_storage

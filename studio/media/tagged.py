@@ -22,6 +22,7 @@ _FIRST_BYTES: Final = 64 * 1024
 _RIFF_MAX: Final = 0xFFFFFFFF
 _VORBIS_COMMENT, _PADDING = 4, 1
 _FLAC_BLOCK_MAX: Final = 0xFFFFFF
+_OGG_PAGE_BYTES: Final = 60_000
 
 
 class Opened(Protocol):
@@ -223,8 +224,11 @@ def _ogg_head(head: _Head) -> tuple[OggPage, list[OggPage]]:
 
 
 def _paged(packets: list[bytes], count: int) -> list[OggPage] | None:
-    total = sum(map(len, packets))
-    for size in (4096, total // count + 1024, total // count + 4096, 64_000):
+    share = sum(map(len, packets)) // count
+    # A page has room for 255 pieces of 255 bytes.
+    if share > _OGG_PAGE_BYTES:
+        return None
+    for size in (4096, share + 1024, share + 4096, _OGG_PAGE_BYTES):
         pages: list[OggPage] = OggPage.from_packets(packets, sequence=1, default_size=max(size, 512))
         if len(pages) == count:
             return pages

@@ -12,7 +12,7 @@ from studio.models import Track, User
 from tests import factories
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(exclude_categories=["Cs"])),
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e15, 1e15) | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
     max_leaves=12,
 )  # fmt: skip
@@ -58,7 +58,7 @@ def test_names_are_sorted_as_the_standard_s_own_example_has_it() -> None:
 def test_what_was_asked_for_is_all_there_with_the_seed_as_text(ada: User) -> None:
     generation = factories.make_generation(person=ada, recipe={"vibe_strength": 2.0, "bpm": 120})
     text = recipes.canonical_inputs(generation)
-    assert '"vibe_strength":2,' in text
+    assert '"vibe_strength":2}' in text
     assert '"seed":"4242424242424242424"' in text
     assert json.loads(text)["endpoint"] == "text-to-music"
     assert json.loads(text).keys() == generation.recipe.keys() | {"endpoint"}
