@@ -15,7 +15,8 @@ IN_PARALLEL := --numprocesses=2 --no-loadscope-reorder
 CHECK_ENVIRONMENT := DATABASE_URL=$${DATABASE_URL:-postgresql://nobody@127.0.0.1/none} REDIS_URL=$${REDIS_URL:-redis://127.0.0.1/0} \
 	NEOAPEX_HOME=$(CURDIR)/.neoapex/checks
 PRODUCTION_ENVIRONMENT := NEOAPEX_ENV=production SECRET_KEY=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(40))') \
-	ALLOWED_HOSTS=studio.example.com NEOAPEX_PUBLIC_URL=https://studio.example.com EMAIL_URL=smtp://127.0.0.1 FAL_KEY=check:check
+	ALLOWED_HOSTS=studio.example.com NEOAPEX_PUBLIC_URL=https://studio.example.com EMAIL_URL=smtp://127.0.0.1 FAL_KEY=check:check \
+	AWS_STORAGE_BUCKET_NAME=check
 
 .PHONY: help studio test check lint types fences migrations deploy-check bench pins screenshots chaos fuzz
 

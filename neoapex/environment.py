@@ -157,8 +157,11 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
-def url(name: str, default: str, *, embedded: bool) -> str:
-    """A base URL without a trailing slash: https, or in embedded mode http to this machine. Empty stays empty."""
+def url(name: str, default: str, *, embedded: bool, inside: bool = False) -> str:
+    """A base URL without a trailing slash: https, or in embedded mode http to this machine. Empty stays empty.
+
+    What stands inside the house may be reached by http from anywhere: its servers often have no certificate.
+    """
     value = text(name, default).rstrip("/")
     if not value:
         return value
@@ -170,6 +173,19 @@ def url(name: str, default: str, *, embedded: bool) -> str:
     if not plain:
         # Not repeated, for it may hold a password.
         raise ImproperlyConfigured(f"{name} must be a plain base URL, without user, query and fragment.")
-    if parts.scheme == "https" or (parts.scheme == "http" and embedded and is_loopback(parts.hostname)):
+    if parts.scheme == "https" or (parts.scheme == "http" and (inside or (embedded and is_loopback(parts.hostname)))):
         return value
     raise ImproperlyConfigured(f"{name} must be an https URL (http only to this machine, in embedded mode): {value!r}.")
+
+
+def bucket_origins(bucket: str, endpoint_url: str, region: str, addressing_style: str) -> list[str]:
+    """The origins that links into the bucket lead to; none where there is no bucket."""
+    if not bucket:
+        return []
+    if not endpoint_url:
+        # In its oldest region Amazon's host has no region in it; in path style the bucket is no part of the host.
+        hosts = [f"s3.{region}.amazonaws.com", "s3.amazonaws.com"]
+        return [f"https://{host}" for bare in hosts for host in (f"{bucket}.{bare}", bare)]
+    parts = urlsplit(endpoint_url)
+    netloc = f"{bucket}.{parts.netloc}" if addressing_style == "virtual" else parts.netloc
+    return [f"{parts.scheme}://{netloc}"]

@@ -1,10 +1,7 @@
 """Is the process alive, and is every part that it needs within reach."""
 
 import logging
-import secrets
 
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
@@ -14,6 +11,8 @@ from redis.exceptions import RedisError
 
 from neoapex import problems
 from studio import redis_server
+from studio.media.errors import HouseFault
+from studio.media.storage import default_storage
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     for name, check in checks.items():
         try:
             check()
-        except (DatabaseError, RedisError, OSError) as error:
+        except (DatabaseError, RedisError, OSError, HouseFault) as error:
             logger.warning("not ready", extra={"part": name, "error": type(error).__name__})
             missing.append(name)
     if not missing:
@@ -53,5 +52,4 @@ def _redis() -> None:
 
 
 def _storage() -> None:
-    key = default_storage.save(f"health/{secrets.token_hex(8)}", ContentFile(b"ok"))
-    default_storage.delete(key)
+    default_storage().probe()

@@ -4,6 +4,7 @@ import secrets
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from celery.schedules import crontab
@@ -74,10 +75,38 @@ NEOAPEX_BREAKER_SECONDS = read.whole_number("NEOAPEX_BREAKER_SECONDS", 60, at_le
 NEOAPEX_MONTHLY_BUDGET = read.dollars_as_micros("NEOAPEX_MONTHLY_BUDGET", "10.00")
 NEOAPEX_MEDIA_HOSTS = read.names("NEOAPEX_MEDIA_HOSTS", "fal.media,v3.fal.media,v3b.fal.media,cdn.sonauto.ai")
 NEOAPEX_MEDIA_MAX_BYTES = read.whole_number("NEOAPEX_MEDIA_MAX_BYTES", 2 * 1024**3, at_least=1)
-STORAGES = {
-    "default": {"BACKEND": "studio.media.storage.MediaStorage", "OPTIONS": {"location": str(NEOAPEX_HOME / "media")}},
+NEOAPEX_MEDIA_MAX_SECONDS = read.whole_number("NEOAPEX_MEDIA_MAX_SECONDS", 2 * 3600, at_least=1)
+# django-storages' own names; what it has none for is named likewise. Without keys, the machine's own role is used.
+AWS_STORAGE_BUCKET_NAME = read.text("AWS_STORAGE_BUCKET_NAME", "")
+AWS_S3_ENDPOINT_URL = read.url("AWS_S3_ENDPOINT_URL", "", embedded=EMBEDDED, inside=True)
+AWS_S3_PUBLIC_ENDPOINT_URL = read.url("AWS_S3_PUBLIC_ENDPOINT_URL", AWS_S3_ENDPOINT_URL, embedded=EMBEDDED, inside=True)
+AWS_S3_REGION_NAME = read.text("AWS_S3_REGION_NAME", "us-east-1")
+AWS_S3_ADDRESSING_STYLE = read.one_of("AWS_S3_ADDRESSING_STYLE", "auto", ("auto", "path", "virtual"))
+AWS_S3_ENCRYPTION = read.one_of("AWS_S3_ENCRYPTION", "off", ("off", "AES256", "aws:kms"))
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "studio.media.disk.DiskStorage", "OPTIONS": {"location": str(NEOAPEX_HOME / "media")}},
     "staticfiles": {"BACKEND": "neoapex.static_files.StaticFiles"},
 }
+if AWS_STORAGE_BUCKET_NAME:
+    STORAGES["default"] = {
+        "BACKEND": "studio.media.bucket.BucketStorage",
+        "OPTIONS": {
+            "bucket_name": AWS_STORAGE_BUCKET_NAME,
+            "endpoint_url": AWS_S3_ENDPOINT_URL or None,
+            "public_endpoint_url": AWS_S3_PUBLIC_ENDPOINT_URL,
+            "region_name": AWS_S3_REGION_NAME,
+            "addressing_style": AWS_S3_ADDRESSING_STYLE,
+            "access_key": read.text("AWS_ACCESS_KEY_ID", "") or None,
+            "secret_key": read.text("AWS_SECRET_ACCESS_KEY", "") or None,
+            "security_token": read.text("AWS_SESSION_TOKEN", "") or None,
+            "encryption": "" if AWS_S3_ENCRYPTION == "off" else AWS_S3_ENCRYPTION,
+            "kms_key_id": read.text("AWS_S3_KMS_KEY_ID", ""),
+        },
+    }
+# Where the player's audio comes from, beside the studio itself.
+MEDIA_ORIGINS = read.bucket_origins(
+    AWS_STORAGE_BUCKET_NAME, AWS_S3_PUBLIC_ENDPOINT_URL, AWS_S3_REGION_NAME, AWS_S3_ADDRESSING_STYLE
+)
 
 # --- Keeping -------------------------------------------------------------------------------------------------------
 
@@ -307,7 +336,7 @@ CONTENT_SECURITY_POLICY = {
         "script-src": [SELF],
         "style-src": [SELF, NONCE],
         "img-src": [SELF, "data:"],
-        "media-src": [SELF, "blob:"],
+        "media-src": [SELF, "blob:", *MEDIA_ORIGINS],
         "connect-src": [SELF],
         "font-src": [SELF],
         "manifest-src": [SELF],

@@ -17,6 +17,7 @@ from studio.errors import InvalidInput, Problem
 from studio.fal.schemas import TextToMusicInput
 from studio.media import clips, waveforms
 from studio.media.ranges import opened_response, ranged_response
+from studio.media.sniff import AUDIO_TYPES
 from studio.models import Track, User
 from studio.schemas import (
     CancelOut,
@@ -40,8 +41,6 @@ TAKES_A_SONG = {"requestBody": {"required": True, "content": {"application/json"
 # Told to programs; the start itself judges it, in our words.
 Key = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[\x20-\x7e]{1,255}$"})]
 MediaView = Callable[..., HttpResponseBase]
-
-AUDIO_TYPES = {"wav": "audio/wav", "flac": "audio/flac", "mp3": "audio/mpeg", "ogg": "audio/ogg", "m4a": "audio/mp4"}
 
 
 def person_of(request: HttpRequest) -> User:
@@ -251,7 +250,7 @@ def master(request: HttpRequest, track_id: UUID, tier: RestoreTier | None = None
     if track.master_storage not in takeaway.AT_HAND:
         return _on_its_way(track)
     name = naming.file_name(track, track.master_format)
-    content_type = takeaway.AUDIO_TYPES.get(track.master_format, "application/octet-stream")
+    content_type = AUDIO_TYPES.get(track.master_format, "application/octet-stream")
     return ranged_response(request, track.master_key, content_type, name, as_attachment=True)
 
 

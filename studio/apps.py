@@ -6,3 +6,6 @@ from django.apps import AppConfig
 class StudioConfig(AppConfig):
     name = "studio"
     verbose_name = "Studio"
+
+    def ready(self) -> None:
+        from studio import checks  # noqa: F401, PLC0415 - importing them registers them

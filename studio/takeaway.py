@@ -15,6 +15,7 @@ from studio.errors import InvalidRegion, MasterGone, MasterIsCold, NoSuchFormat,
 from studio.media import clips, flac
 from studio.media.credits import Credits
 from studio.media.errors import AudioUnreadable
+from studio.media.sniff import AUDIO_TYPES
 from studio.media.storage import default_storage
 from studio.media.tagged import tagged
 from studio.media.wavfile import Read, Samples, find_samples
@@ -23,13 +24,6 @@ from studio.states import MasterStorage, TrackState
 
 logger = logging.getLogger(__name__)
 
-AUDIO_TYPES: Final = {
-    "wav": "audio/wav",
-    "flac": "audio/flac",
-    "mp3": "audio/mpeg",
-    "ogg": "audio/ogg",
-    "m4a": "audio/mp4",
-}
 MAX_TRACKS: Final = 100
 COLD_LIST: Final = "not-in-this-zip.txt"
 AT_HAND: Final = (MasterStorage.STANDARD, MasterStorage.RESTORED)

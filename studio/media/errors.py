@@ -102,6 +102,28 @@ class StorageFailed(HouseFault):
     code = "storage_failed"
 
 
+class StorageUnreachable(HouseFault):
+    code = "storage_unreachable"
+    message = "The studio's storage is out of reach."
+
+
+class StorageBusy(HouseFault):
+    code = "storage_busy"
+    message = "The studio's storage is overloaded."
+
+
+class StorageRefused(HouseFault):
+    code = "storage_refused"
+    message = "The studio's storage refused the studio."
+    hint = "An administrator has to look at its keys, its rights and the machine's clock."
+
+
+class StorageArchived(HouseFault):
+    code = "storage_archived"
+    message = "The file is in cold storage."
+    hint = "It has to be brought back before it can be read."
+
+
 class EncoderFailed(HouseFault):
     code = "encoder_failed"
     message = "The studio could not make the preview."

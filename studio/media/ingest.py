@@ -11,7 +11,7 @@ from studio.media.analysis import Analysis
 from studio.media.decode import decoder_for
 from studio.media.errors import house_faults
 from studio.media.peaks import SAMPLES_PER_PIXEL
-from studio.media.sniff import HEAD_BYTES, sniff
+from studio.media.sniff import AUDIO_TYPES, HEAD_BYTES, sniff
 from studio.media.source import Source, SourceLimits, open_source
 from studio.media.storage import MediaStorage, default_storage, master_key, peaks_key, preview_key
 
@@ -60,7 +60,10 @@ def _tee(source: Source, track_id: UUID | int | str, storage: MediaStorage) -> I
     digest = sha256()
     # The stack unwinds backwards: first the decoder ends, then the encoder it feeds, and then their files are dropped.
     with ExitStack() as stack:
-        master, preview, peaks = [stack.enter_context(storage.sink(key)) for key in keys]
+        # An m4a may keep its index at the end, so it is read a second time.
+        master = stack.enter_context(storage.sink(keys[0], content_type=AUDIO_TYPES[kind], reread=kind == "m4a"))
+        preview = stack.enter_context(storage.sink(keys[1], content_type=AUDIO_TYPES["mp3"]))
+        peaks = stack.enter_context(storage.sink(keys[2]))
         analysis = stack.enter_context(Analysis(preview))
         decoder = stack.enter_context(decoder_for(kind, analysis, master))
         for block in blocks:
@@ -72,7 +75,7 @@ def _tee(source: Source, track_id: UUID | int | str, storage: MediaStorage) -> I
         master.seal()
         waveform, loudness = analysis.finish()
         peaks.write(waveform)
-        # All bytes are on the disk before the first file shows; then only renaming is left, the master last.
+        # As much as can fail has been done before the first file shows; the master comes last.
         for sink in (preview, peaks):
             sink.seal()
         for sink in (peaks, preview, master):

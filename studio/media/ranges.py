@@ -6,13 +6,23 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Literal
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils.http import content_disposition_header, http_date  # noqa: F401
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    StreamingHttpResponse,
+)
+from django.utils.http import http_date
 
 from studio.downloads import disposition
 from studio.media.storage import MediaStorage, StoredFile, default_storage
 
 _ONE_RANGE = re.compile(r"bytes[ \t]*=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.ASCII | re.IGNORECASE)
+
+# Well below a link's life: one that is taken from the browser's cache must still last for a song.
+LINK_REUSED_SECONDS = 240
 
 Span = tuple[int, int]
 
@@ -25,13 +35,19 @@ def ranged_response(
     as_attachment: bool = False,
     storage: MediaStorage | None = None,
 ) -> HttpResponseBase:
-    """Answers GET and HEAD for a stored file as RFC 9110 §14 has it: 200, 206 for one range, 304, 416.
+    """Sends people to the bucket by a link of short life; what lies in a folder of ours is served here.
 
-    Raises Http404 without the file.
+    GET and HEAD are then answered as RFC 9110 §14 has it: 200, 206 for one range, 304, 416; Http404 without the file.
     Several ranges in one request get the whole file: no player needs them and the RFC lets a server ignore them.
     """
+    storage = storage or default_storage()
+    link = storage.download_url(
+        key, name=filename, content_type=content_type, as_attachment=as_attachment, method=str(request.method)
+    )
+    if link is not None:
+        return _to_the_bucket(link)
     try:
-        stored = (storage or default_storage()).open_file(key)
+        stored = storage.open_file(key)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise Http404 from error
     return opened_response(request, stored, content_type, disposition(filename, inline=not as_attachment))
@@ -47,6 +63,13 @@ def opened_response(
     response["Last-Modified"] = http_date(stored.modified_at.timestamp())
     response["Content-Disposition"] = content_disposition
     response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _to_the_bucket(link: str) -> HttpResponseBase:
+    response = HttpResponseRedirect(link)
+    # A player asks again and again; with the same link its browser need not load anew what it has.
+    response["Cache-Control"] = f"private, max-age={LINK_REUSED_SECONDS}"
     return response
 
 

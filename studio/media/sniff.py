@@ -5,6 +5,15 @@ from studio.media.errors import NotAudio
 # Enough for any magic number below, and little enough that waiting for it delays nothing.
 HEAD_BYTES = 64
 
+# Of each kind that sniff() finds.
+AUDIO_TYPES = {
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+    "mp3": "audio/mpeg",
+    "m4a": "audio/mp4",
+}
+
 _WAVS = (b"RIFF", b"RF64", b"BW64")
 _IMPOSTORS = (
     (b"PK\x03\x04", "a zip archive"),

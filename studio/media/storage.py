@@ -1,26 +1,19 @@
-"""Where the files of tracks are kept: their keys, and a filesystem that shows a file only when it is whole."""
+"""Where the files of tracks are kept: their keys, and what a folder and a bucket both can do."""
 
-import fcntl
-import os
 import re
-import secrets
-import time
 from collections.abc import Iterator
-from contextlib import suppress
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
-from typing import Any, BinaryIO, Self, cast
+from typing import BinaryIO, Protocol, Self, cast
 from uuid import UUID
 
-from django.core.files.storage import FileSystemStorage, storages
-
-from studio.media.errors import house_faults
+from django.core.files.storage import storages
 
 BLOCK_BYTES = 256 * 1024
-PART_SUFFIX = ".part"
-DIRECTORY_MODE = 0o700
-FILE_MODE = 0o600
+STANDARD = "STANDARD"
+# Everything that the studio keeps lies under one of these; whatever else a bucket holds is not ours.
+FOLDERS = ("masters/", "previews/", "peaks/")
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -45,169 +38,120 @@ def peaks_key(track_id: UUID | int | str, samples_per_pixel: int) -> str:
     return f"peaks/{_safe(track_id)}.{_safe(samples_per_pixel)}.dat"
 
 
-class Sink:
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a stored file without reading it; `restore` is S3's header of that name, as it came."""
+
+    size_bytes: int
+    etag: str
+    storage_class: str
+    restore: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    key: str
+    size_bytes: int
+    modified_at: datetime
+    storage_class: str
+
+
+class Sink(Protocol):
     """A file being written, visible under its key only after commit(); leaving the context without one drops it.
 
-    Raises StorageFull and StorageFailed, never a bare OSError.
+    Raises HouseFault, never a library's or the operating system's error.
     """
 
-    def __init__(self, key: str, target: Path) -> None:
-        self.key = key
-        self.bytes_written = 0
-        self._target = target
-        self._part = target.with_name(f".{target.name}.{secrets.token_hex(8)}{PART_SUFFIX}")
-        self._sealed = False
-        with house_faults():
-            self._file = os.fdopen(os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE), "r+b", 0)
-        # The lock dies with the process, so the cleaner can tell an abandoned part from a slow one. On a filesystem
-        # without locks the cleaner gets none either, and leaves the part alone.
-        with suppress(OSError):
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    key: str
+    bytes_written: int
 
-    def write(self, data: bytes | bytearray | memoryview) -> int:
-        view = memoryview(data).cast("B")
-        with house_faults():
-            while view:
-                view = view[self._file.write(view) :]
-        self.bytes_written += len(data)
-        return len(data)
+    def write(self, data: bytes | bytearray | memoryview) -> int: ...
 
     def read_back(self) -> BinaryIO:
-        """The bytes so far, for containers that keep their index at the end; the caller closes it."""
-        with house_faults():
-            return self._part.open("rb")
+        """All that was written, for containers that keep their index at the end; nothing may be written afterwards.
+
+        The caller closes it. Only for sinks that were made with `reread`.
+        """
 
     def seal(self) -> None:
-        """Brings the bytes to the disk, so that commit() has nothing left that can fail for lack of room."""
-        if not self._sealed:
-            with house_faults():
-                os.fsync(self._file.fileno())
-            self._sealed = True
+        """Brings the bytes to safety, so that as little as possible is left that can fail in commit()."""
 
-    def commit(self) -> None:
-        self.seal()
-        with house_faults():
-            self._part.replace(self._target)
-            _sync_directory(self._target.parent)
-        self._file.close()
+    def commit(self) -> None: ...
 
     def abort(self) -> None:
         """Drops what was not committed; harmless afterwards and twice."""
-        if not self._file.closed:
-            self._file.close()
-            with suppress(OSError):
-                self._part.unlink(missing_ok=True)
 
-    def __enter__(self) -> Self:
-        return self
+    def __enter__(self) -> Self: ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.abort()
+    ) -> None: ...
 
 
-class FileSlice:
+class Slice(Protocol):
     """Some bytes of a stored file as an iterator of blocks, closed at its end or by close()."""
 
-    def __init__(self, file: BinaryIO, start: int, end: int) -> None:
-        self._file = file
-        self._left = max(0, end - start)
-        file.seek(start)
+    def __iter__(self) -> Iterator[bytes]: ...
 
-    def __iter__(self) -> Iterator[bytes]:
-        return self
+    def __next__(self) -> bytes: ...
 
-    def __next__(self) -> bytes:
-        block = self._file.read(min(BLOCK_BYTES, self._left)) if self._left else b""
-        if not block:
-            self.close()
-            raise StopIteration
-        self._left -= len(block)
-        return block
-
-    def close(self) -> None:
-        self._left = 0
-        self._file.close()
+    def close(self) -> None: ...
 
 
-class StoredFile:
-    """An open file with the facts that HTTP asks for, all of the same file even when its key is replaced meanwhile."""
+class StoredFile(Protocol):
+    """A file with the facts that HTTP asks for, all of the same file even when its key is replaced meanwhile."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        facts = os.fstat(file.fileno())
-        self.size_bytes = facts.st_size
-        self.modified_at = datetime.fromtimestamp(facts.st_mtime, UTC)
-        self.etag = f'"{facts.st_mtime_ns:x}-{facts.st_size:x}"'
+    size_bytes: int
+    modified_at: datetime
+    etag: str
 
-    def slice(self, start: int, end: int) -> FileSlice:
+    def slice(self, start: int, end: int) -> Slice:
         """The bytes from `start` up to and without `end`; the slice owns the file from now on."""
-        return FileSlice(self._file, start, min(end, self.size_bytes))
 
-    def close(self) -> None:
-        self._file.close()
+    def close(self) -> None: ...
 
 
-class MediaStorage(FileSystemStorage):
-    """Django's filesystem storage, private to our user, with whole-or-nothing writes and byte ranges."""
+class MediaStorage(Protocol):
+    """What is needed of a place for files. Reading raises FileNotFoundError; all else that fails is a HouseFault."""
 
-    def __init__(self, **options: Any) -> None:
-        options.setdefault("file_permissions_mode", FILE_MODE)
-        options.setdefault("directory_permissions_mode", DIRECTORY_MODE)
-        super().__init__(**options)
-
-    def sink(self, key: str) -> Sink:
+    def sink(self, key: str, *, content_type: str = "", reread: bool = False) -> Sink:
         """A new file for `key`, which keeps showing its former content until commit()."""
-        target = Path(self.path(key))
-        with house_faults():
-            self._make_directories(target.parent)
-        return Sink(key, target)
 
-    def open_file(self, key: str) -> StoredFile:
-        """Opens for reading; raises FileNotFoundError."""
-        return StoredFile(Path(self.path(key)).open("rb"))
+    def open_file(self, key: str) -> StoredFile: ...
 
-    def open_range(self, key: str, start: int = 0, end: int | None = None) -> FileSlice:
-        """The bytes from `start` up to and without `end`; raises FileNotFoundError."""
-        stored = self.open_file(key)
-        return stored.slice(start, stored.size_bytes if end is None else end)
+    def open_range(self, key: str, start: int = 0, end: int | None = None) -> Slice:
+        """The bytes from `start` up to and without `end`."""
 
-    def clean_stale_parts(self, older_than_seconds: float = 60) -> int:
-        """Removes what killed processes left half-written and says how many; parts still being written stay."""
-        before = time.time() - older_than_seconds
-        parts = Path(self.location).glob(f"*/.*{PART_SUFFIX}")
-        return sum(_remove_if_abandoned(part, before) for part in parts)
+    def download_url(
+        self,
+        key: str,
+        *,
+        name: str,
+        content_type: str,
+        as_attachment: bool = True,
+        seconds: int = ...,
+        method: str = ...,
+    ) -> str | None:
+        """A link for a person's browser that works for `seconds`; None where the studio serves the bytes itself."""
 
-    def _make_directories(self, directory: Path) -> None:
-        root = Path(self.location)
-        root.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        for missing in reversed([directory, *directory.parents]):
-            if missing.is_relative_to(root):
-                missing.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+    def fetch_url(self, key: str, seconds: int = ...) -> str | None:
+        """A link for a program elsewhere, such as fal; None where there is none."""
+
+    def facts(self, key: str) -> Facts: ...
+
+    def delete(self, *keys: str) -> None:
+        """What is not there is no error."""
+
+    def listed(self, prefix: str) -> Iterator[Listed]:
+        """Everything whose key begins so, page by page."""
+
+    def probe(self) -> None:
+        """Raises where the storage is out of reach."""
+
+    def clean_stale_parts(self, older_than_seconds: float = ...) -> int:
+        """Removes what killed processes left half-written and says how much; what is being written stays."""
 
 
 def default_storage() -> MediaStorage:
     """The storage that the settings name."""
     return cast("MediaStorage", storages["default"])
-
-
-def _remove_if_abandoned(part: Path, before: float) -> bool:
-    try:
-        with part.open("rb") as file:
-            # Younger parts are left alone: between its creation and its lock a part looks abandoned.
-            if os.fstat(file.fileno()).st_mtime >= before:
-                return False
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.unlink()
-    except OSError:
-        return False
-    return True
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

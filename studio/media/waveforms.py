@@ -10,8 +10,7 @@ HEADER = struct.Struct("<iIiiI")
 
 def as_json(peaks_key: str) -> dict[str, Any]:
     """audiowaveform's JSON of a stored .dat (version 1, 8 bit): `data` is min, max, min, max, one pair a pixel."""
-    with default_storage().open(peaks_key) as stored:
-        raw = stored.read()
+    raw = b"".join(default_storage().open_range(peaks_key))
     version, flags, sample_rate, samples_per_pixel, length = HEADER.unpack_from(raw)
     values = memoryview(raw)[HEADER.size :].cast("b")
     return {

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from studio.media.storage import MediaStorage
+from studio.media.disk import DiskStorage
 from tests.media.origin import Origin
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> MediaStorage:
-    return MediaStorage(location=str(tmp_path / "media"))
+def storage(tmp_path: Path) -> DiskStorage:
+    return DiskStorage(location=str(tmp_path / "media"))
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def no_thread_is_left() -> Iterator[None]:
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("media-")] == []
 
 
-def stored_files(storage: MediaStorage) -> set[str]:
+def stored_files(storage: DiskStorage) -> set[str]:
     """Every file below the storage, half-written ones too."""
     root = Path(storage.location)
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}

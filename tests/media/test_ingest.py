@@ -11,10 +11,10 @@ import pytest
 from pytest_django import Settings
 
 from studio.media import analysis
+from studio.media.disk import DiskStorage
 from studio.media.errors import AudioEmpty, NotAudio, SourceFault, SourceTooLarge, SourceTruncated
 from studio.media.ingest import Ingested, ingest
 from studio.media.peaks import Peaks
-from studio.media.storage import MediaStorage
 from tests.media.conftest import stored_files
 from tests.media.encoded import encoded
 from tests.media.origin import Origin, chunked, whole, without_length
@@ -24,20 +24,18 @@ SONG = tone(2.0)
 FILE = wav(SONG)
 
 
-def taken(origin: Origin, storage: MediaStorage, file: bytes, *, path: str = "/song.wav") -> Ingested:
+def taken(origin: Origin, storage: DiskStorage, file: bytes, *, path: str = "/song.wav") -> Ingested:
     return ingest(origin.answer(path, whole(file)), track_id=7, storage=storage)
 
 
-def refused(
-    origin: Origin, storage: MediaStorage, answer: bytes, fault: type[SourceFault] = SourceFault
-) -> SourceFault:
+def refused(origin: Origin, storage: DiskStorage, answer: bytes, fault: type[SourceFault] = SourceFault) -> SourceFault:
     with pytest.raises(fault) as caught:
         ingest(origin.answer("/song.wav", answer), track_id=7, storage=storage)
     assert stored_files(storage) == set()
     return caught.value
 
 
-def read(storage: MediaStorage, key: str) -> bytes:
+def read(storage: DiskStorage, key: str) -> bytes:
     return b"".join(storage.open_range(key))
 
 
@@ -48,7 +46,7 @@ def peaks_of(samples: Samples) -> bytes:
 
 
 @pytest.mark.parametrize("answer", [whole(FILE), chunked(FILE), without_length(FILE)])
-def test_a_wav_is_kept_to_the_byte_and_measured(origin: Origin, storage: MediaStorage, answer: bytes) -> None:
+def test_a_wav_is_kept_to_the_byte_and_measured(origin: Origin, storage: DiskStorage, answer: bytes) -> None:
     done = ingest(origin.answer("/song.wav", answer), track_id=7, storage=storage)
     assert done == Ingested(
         format="wav",
@@ -69,7 +67,7 @@ def test_a_wav_is_kept_to_the_byte_and_measured(origin: Origin, storage: MediaSt
     assert stored_files(storage) == {done.master_key, done.preview_key, done.peaks_key}
 
 
-def test_the_preview_sounds_and_lasts_as_long_as_the_song(origin: Origin, storage: MediaStorage) -> None:
+def test_the_preview_sounds_and_lasts_as_long_as_the_song(origin: Origin, storage: DiskStorage) -> None:
     done = taken(origin, storage, FILE)
     with av.open(storage.path(done.preview_key), mode="r", format="mp3") as container:
         sound = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
@@ -81,7 +79,7 @@ def test_the_preview_sounds_and_lasts_as_long_as_the_song(origin: Origin, storag
     ("kind", "channels"),
     [("ogg", 2), *itertools.product(["flac", "mp3", "opus", "m4a"], [1, 2])],
 )
-def test_every_format_is_kept_as_it_came(origin: Origin, storage: MediaStorage, kind: str, channels: int) -> None:
+def test_every_format_is_kept_as_it_came(origin: Origin, storage: DiskStorage, kind: str, channels: int) -> None:
     rate = 48_000 if kind == "opus" else 44_100
     file = encoded(tone(2.0, rate=rate, channels=channels), kind, rate=rate)
     done = taken(origin, storage, file, path="/named.wav")
@@ -94,14 +92,14 @@ def test_every_format_is_kept_as_it_came(origin: Origin, storage: MediaStorage, 
     assert stored_files(storage) == {done.master_key, done.preview_key, done.peaks_key}
 
 
-def test_flac_gives_the_same_peaks_as_the_wav_it_was_made_of(origin: Origin, storage: MediaStorage) -> None:
+def test_flac_gives_the_same_peaks_as_the_wav_it_was_made_of(origin: Origin, storage: DiskStorage) -> None:
     done = taken(origin, storage, encoded(SONG, "flac"))
     assert read(storage, done.peaks_key) == peaks_of(SONG)
     assert done.duration_ms == 2000
 
 
 @pytest.mark.parametrize(("bits", "floating"), [(8, False), (24, False), (32, False), (32, True)])
-def test_every_width_of_wav_is_taken(origin: Origin, storage: MediaStorage, bits: int, floating: bool) -> None:
+def test_every_width_of_wav_is_taken(origin: Origin, storage: DiskStorage, bits: int, floating: bool) -> None:
     what = packed(SONG, bits, floating=floating, in_extensible=True)
     done = taken(origin, storage, what.file)
     assert (done.format, done.duration_ms, done.channels) == ("wav", 2000, 2)
@@ -110,31 +108,31 @@ def test_every_width_of_wav_is_taken(origin: Origin, storage: MediaStorage, bits
 
 @pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (192_000, 2), (44_100, 6)])
 def test_every_rate_and_number_of_channels_is_taken(
-    origin: Origin, storage: MediaStorage, rate: int, channels: int
+    origin: Origin, storage: DiskStorage, rate: int, channels: int
 ) -> None:
     done = taken(origin, storage, wav(tone(0.5, rate=rate, channels=channels), rate=rate))
     assert (done.sample_rate, done.channels, done.duration_ms) == (rate, channels, 500)
 
 
-def test_rf64_is_taken_as_wav(origin: Origin, storage: MediaStorage) -> None:
+def test_rf64_is_taken_as_wav(origin: Origin, storage: DiskStorage) -> None:
     assert taken(origin, storage, rf64(SONG)).format == "wav"
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "m4a"])
-def test_digital_silence_is_taken_and_said(origin: Origin, storage: MediaStorage, kind: str) -> None:
+def test_digital_silence_is_taken_and_said(origin: Origin, storage: DiskStorage, kind: str) -> None:
     still = np.zeros((88_200, 2), np.int16)
     done = taken(origin, storage, wav(still) if kind == "wav" else encoded(still, kind))
     assert (done.silent, done.loudness_lufs) == (True, None)
 
 
-def test_a_single_faint_sample_is_not_silence(origin: Origin, storage: MediaStorage) -> None:
+def test_a_single_faint_sample_is_not_silence(origin: Origin, storage: DiskStorage) -> None:
     faint = np.zeros((88_200, 2), np.int16)
     faint[50_000, 1] = 1
     for file in (wav(faint), encoded(faint, "flac")):
         assert taken(origin, storage, file).silent is False
 
 
-def test_a_second_ingest_of_a_track_replaces_the_first(origin: Origin, storage: MediaStorage) -> None:
+def test_a_second_ingest_of_a_track_replaces_the_first(origin: Origin, storage: DiskStorage) -> None:
     taken(origin, storage, FILE)
     done = taken(origin, storage, wav(tone(1.0)))
     assert done.duration_ms == 1000
@@ -142,7 +140,7 @@ def test_a_second_ingest_of_a_track_replaces_the_first(origin: Origin, storage: 
     assert len(stored_files(storage)) == 3
 
 
-def test_a_failed_second_ingest_leaves_the_first_as_it_was(origin: Origin, storage: MediaStorage) -> None:
+def test_a_failed_second_ingest_leaves_the_first_as_it_was(origin: Origin, storage: DiskStorage) -> None:
     done = taken(origin, storage, FILE)
     with pytest.raises(SourceFault):
         taken(origin, storage, FILE[:-100])
@@ -155,7 +153,7 @@ def test_the_settings_name_the_storage_when_nobody_else_does(
 ) -> None:
     settings.STORAGES = {
         **settings.STORAGES,
-        "default": {"BACKEND": "studio.media.storage.MediaStorage", "OPTIONS": {"location": str(tmp_path / "named")}},
+        "default": {"BACKEND": "studio.media.disk.DiskStorage", "OPTIONS": {"location": str(tmp_path / "named")}},
     }
     done = ingest(origin.answer("/a", whole(FILE)), track_id=8)
     assert (tmp_path / "named" / done.master_key).exists()
@@ -165,20 +163,20 @@ def test_the_settings_name_the_storage_when_nobody_else_does(
 @pytest.mark.parametrize("make", [whole, chunked, without_length])
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "m4a"])
 def test_a_file_cut_anywhere_is_never_good(
-    origin: Origin, storage: MediaStorage, kind: str, make: object, part: float
+    origin: Origin, storage: DiskStorage, kind: str, make: object, part: float
 ) -> None:
     file = FILE if kind == "wav" else encoded(tone(0.7), kind)
     refused(origin, storage, make(file[: int(len(file) * part)]))  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("part", [0.01, 0.5, 0.9])
-def test_an_mp3_that_says_its_length_is_never_good_when_cut(origin: Origin, storage: MediaStorage, part: float) -> None:
+def test_an_mp3_that_says_its_length_is_never_good_when_cut(origin: Origin, storage: DiskStorage, part: float) -> None:
     file = encoded(tone(5.0), "mp3")
     refused(origin, storage, without_length(file[: int(len(file) * part)]))
 
 
 @pytest.mark.parametrize("kind", ["flac", "ogg", "m4a"])
-def test_a_damaged_file_is_never_good(origin: Origin, storage: MediaStorage, kind: str) -> None:
+def test_a_damaged_file_is_never_good(origin: Origin, storage: DiskStorage, kind: str) -> None:
     file = bytearray(encoded(tone(2.0), kind))
     middle = len(file) // 2
     file[middle : middle + 2000] = np.random.default_rng(3).bytes(2000)
@@ -186,7 +184,7 @@ def test_a_damaged_file_is_never_good(origin: Origin, storage: MediaStorage, kin
 
 
 @pytest.mark.parametrize("part", [0.2, 0.5, 0.8])
-def test_a_single_flipped_bit_in_a_flac_is_noticed(origin: Origin, storage: MediaStorage, part: float) -> None:
+def test_a_single_flipped_bit_in_a_flac_is_noticed(origin: Origin, storage: DiskStorage, part: float) -> None:
     file = bytearray(encoded(tone(2.0), "flac"))
     file[int(len(file) * part)] ^= 0x10
     refused(origin, storage, whole(bytes(file)))
@@ -210,7 +208,7 @@ def test_a_single_flipped_bit_in_a_flac_is_noticed(origin: Origin, storage: Medi
     ],
 )
 def test_what_is_not_audio_is_told_apart_before_a_file_is_made(
-    origin: Origin, storage: MediaStorage, body: bytes, says: str
+    origin: Origin, storage: DiskStorage, body: bytes, says: str
 ) -> None:
     error = refused(origin, storage, whole(body, content_type="audio/wav"), NotAudio)
     assert says in error.detail
@@ -218,11 +216,11 @@ def test_what_is_not_audio_is_told_apart_before_a_file_is_made(
 
 
 @pytest.mark.parametrize("magic", [b"fLaC", b"OggS", b"ID3\x04", b"\xff\xfb\x90\x00", b"\0\0\0\x20ftypM4A "])
-def test_a_magic_number_followed_by_rubbish_is_not_good(origin: Origin, storage: MediaStorage, magic: bytes) -> None:
+def test_a_magic_number_followed_by_rubbish_is_not_good(origin: Origin, storage: DiskStorage, magic: bytes) -> None:
     refused(origin, storage, whole(magic + np.random.default_rng(4).bytes(20_000)))
 
 
-def test_a_header_of_silence_without_audio_is_empty(origin: Origin, storage: MediaStorage) -> None:
+def test_a_header_of_silence_without_audio_is_empty(origin: Origin, storage: DiskStorage) -> None:
     refused(origin, storage, whole(riff(chunk(b"fmt ", fmt()), chunk(b"data", b""))), AudioEmpty)
     flac = encoded(tone(0.1), "flac")
     # The header alone, its number of samples (36 bits at byte 21) set to "not known".
@@ -230,13 +228,13 @@ def test_a_header_of_silence_without_audio_is_empty(origin: Origin, storage: Med
     refused(origin, storage, whole(bare))
 
 
-def test_a_size_in_the_header_that_did_not_come_is_truncated(origin: Origin, storage: MediaStorage) -> None:
+def test_a_size_in_the_header_that_did_not_come_is_truncated(origin: Origin, storage: DiskStorage) -> None:
     promising = riff(chunk(b"fmt ", fmt()), b"data" + struct.pack("<I", 1000), size=1036)
     refused(origin, storage, whole(promising), SourceTruncated)
 
 
 def test_audio_beyond_any_song_is_refused(
-    origin: Origin, storage: MediaStorage, monkeypatch: pytest.MonkeyPatch
+    origin: Origin, storage: DiskStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(analysis, "MAX_SECONDS", 1)
     for file in (FILE, encoded(SONG, "flac")):

@@ -5,12 +5,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from studio.media import analysis as analysis_module
 from studio.media import preview
 from studio.media.analysis import Analysis
+from studio.media.disk import DiskSink, DiskStorage
 from studio.media.errors import (
     EncoderFailed,
     MediaError,
@@ -23,7 +25,6 @@ from studio.media.errors import (
 from studio.media.ingest import ingest
 from studio.media.pcm import Pcm
 from studio.media.source import SourceLimits
-from studio.media.storage import MediaStorage, Sink
 from tests.media.conftest import stored_files
 from tests.media.encoded import encoded
 from tests.media.origin import Origin, head, whole, without_length
@@ -36,15 +37,15 @@ FILES = pytest.mark.parametrize("file", [FILE, FLAC, encoded(tone(4.0), "m4a")],
 STREAMS = pytest.mark.parametrize("file", [FILE, FLAC], ids=["wav", "flac"])
 
 
-class FullDisk(MediaStorage):
+class FullDisk(DiskStorage):
     """Has room for `room_bytes` of the files of one folder; then the kernel's own /dev/full takes over."""
 
     def __init__(self, folder: str, room_bytes: int, **options: object) -> None:
         super().__init__(**options)
         self._folder, self._room_bytes = folder, room_bytes
 
-    def sink(self, key: str) -> Sink:
-        sink = super().sink(key)
+    def sink(self, key: str, **options: Any) -> DiskSink:
+        sink = super().sink(key, **options)
         if key.startswith(self._folder):
             write = sink.write
 
@@ -64,7 +65,7 @@ class NoEncoder:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left(storage: MediaStorage) -> Iterator[None]:
+def nothing_is_left(storage: DiskStorage) -> Iterator[None]:
     """No file, no half file and no open handle of either; threads are watched for every test of this folder."""
     yield
     assert stored_files(storage) == set()
@@ -79,34 +80,34 @@ def _target(link: Path) -> str:
         return ""
 
 
-def fails(url: str, storage: MediaStorage, fault: type[MediaError], limits: SourceLimits | None = None) -> MediaError:
+def fails(url: str, storage: DiskStorage, fault: type[MediaError], limits: SourceLimits | None = None) -> MediaError:
     with pytest.raises(fault) as caught:
         ingest(url, track_id=1, storage=storage, limits=limits)
     return caught.value
 
 
 @FILES
-def test_a_source_that_is_cut_ends_everything(origin: Origin, storage: MediaStorage, file: bytes) -> None:
+def test_a_source_that_is_cut_ends_everything(origin: Origin, storage: DiskStorage, file: bytes) -> None:
     cut = file[: len(file) // 2]
     fails(origin.answer("/a", head(content_length=len(file)) + cut), storage, SourceTruncated)
     fails(origin.answer("/b", without_length(cut)), storage, SourceFault)
 
 
 @FILES
-def test_a_source_that_stalls_ends_everything(origin: Origin, storage: MediaStorage, file: bytes) -> None:
+def test_a_source_that_stalls_ends_everything(origin: Origin, storage: DiskStorage, file: bytes) -> None:
     started = head(content_length=len(file)) + file[: len(file) // 2]
     fails(origin.answer("/a", origin.then_stall(started)), storage, SourceTooSlow, QUICK)
 
 
 @FILES
-def test_a_source_that_is_too_large_ends_everything(origin: Origin, storage: MediaStorage, file: bytes) -> None:
+def test_a_source_that_is_too_large_ends_everything(origin: Origin, storage: DiskStorage, file: bytes) -> None:
     fails(origin.answer("/a", without_length(file)), storage, SourceFault, replace(QUICK, max_bytes=len(file) - 1))
 
 
 @FILES
 @pytest.mark.parametrize("after", [0, 3])
 def test_an_encoder_that_dies_ends_everything(
-    origin: Origin, storage: MediaStorage, monkeypatch: pytest.MonkeyPatch, file: bytes, after: int
+    origin: Origin, storage: DiskStorage, monkeypatch: pytest.MonkeyPatch, file: bytes, after: int
 ) -> None:
     blocks: list[int] = []
     encoded_by_lame = preview._encoded
@@ -124,7 +125,7 @@ def test_an_encoder_that_dies_ends_everything(
 
 @STREAMS
 def test_an_encoder_that_dies_stops_the_fetching(
-    origin: Origin, storage: MediaStorage, monkeypatch: pytest.MonkeyPatch, file: bytes
+    origin: Origin, storage: DiskStorage, monkeypatch: pytest.MonkeyPatch, file: bytes
 ) -> None:
     monkeypatch.setattr("studio.media.preview.lameenc.Encoder", NoEncoder)
     sent: list[int] = []
@@ -143,7 +144,7 @@ def test_an_encoder_that_dies_stops_the_fetching(
 @pytest.mark.parametrize("folder", ["masters", "previews", "peaks"])
 @pytest.mark.parametrize("room_bytes", [0, 200])
 def test_a_full_disk_is_the_houses_fault_and_ends_everything(
-    origin: Origin, storage: MediaStorage, file: bytes, folder: str, room_bytes: int
+    origin: Origin, storage: DiskStorage, file: bytes, folder: str, room_bytes: int
 ) -> None:
     full = FullDisk(folder, room_bytes, location=storage.location)
     error = fails(origin.answer("/a", whole(file)), full, StorageFull)
@@ -152,7 +153,7 @@ def test_a_full_disk_is_the_houses_fault_and_ends_everything(
 
 @pytest.mark.parametrize("call", ["fsync", "open", "write"])
 def test_a_broken_disk_is_the_houses_fault(
-    origin: Origin, storage: MediaStorage, monkeypatch: pytest.MonkeyPatch, call: str
+    origin: Origin, storage: DiskStorage, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -160,7 +161,7 @@ def test_a_broken_disk_is_the_houses_fault(
     url = origin.answer("/a", whole(FILE))
     with monkeypatch.context() as patch:
         if call == "write":
-            patch.setattr(Sink, "write", broken)
+            patch.setattr(DiskSink, "write", broken)
         else:
             patch.setattr(os, call, broken)
         with pytest.raises(StorageFailed):
@@ -168,19 +169,19 @@ def test_a_broken_disk_is_the_houses_fault(
 
 
 def test_a_preview_that_cannot_be_stored_shows_no_master_either(
-    origin: Origin, storage: MediaStorage, monkeypatch: pytest.MonkeyPatch
+    origin: Origin, storage: DiskStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def cannot(self: Sink) -> None:
+    def cannot(self: DiskSink) -> None:
         if self.key.startswith("previews"):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Sink, "seal", cannot)
+    monkeypatch.setattr(DiskSink, "seal", cannot)
     fails(origin.answer("/a", whole(FILE)), storage, StorageFull)
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac"])
 def test_only_a_few_blocks_wait_for_an_encoder_that_is_slower_than_the_source(
-    origin: Origin, storage: MediaStorage, monkeypatch: pytest.MonkeyPatch, kind: str
+    origin: Origin, storage: DiskStorage, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     song = tone(30.0)
     file = wav(song) if kind == "wav" else encoded(song, "flac")

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from studio.media import preview
+from studio.media.disk import DiskStorage
 from studio.media.errors import EncoderFailed
-from studio.media.storage import MediaStorage
 from tests.media.waves import Samples, tone
 
 
-def made(storage: MediaStorage, samples: Samples, rate: int, *, block: int = 5000) -> bytes:
+def made(storage: DiskStorage, samples: Samples, rate: int, *, block: int = 5000) -> bytes:
     pieces = (samples[at : at + block] for at in range(0, len(samples), block))
     with storage.sink("previews/1.mp3") as sink:
         preview.encode(pieces, sink, sample_rate=rate, channels=samples.shape[1])
@@ -43,7 +43,7 @@ def strongest_hertz(samples: Samples, rate: int) -> float:
 )  # fmt: skip
 @pytest.mark.parametrize("channels", [1, 2, 6])
 def test_the_preview_keeps_pitch_and_length_at_every_rate(
-    storage: MediaStorage, rate: int, kept: int, channels: int
+    storage: DiskStorage, rate: int, kept: int, channels: int
 ) -> None:
     samples, out_rate, bit_rate = heard(made(storage, tone(1.5, rate=rate, channels=channels), rate))
     assert (out_rate, bit_rate) == (kept, 128_000)
@@ -53,13 +53,13 @@ def test_the_preview_keeps_pitch_and_length_at_every_rate(
     assert np.abs(samples).max() > 0.3
 
 
-def test_one_sample_makes_a_preview(storage: MediaStorage) -> None:
+def test_one_sample_makes_a_preview(storage: DiskStorage) -> None:
     assert heard(made(storage, tone(1 / 44_100), 44_100))[0].size > 0
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("boom"), MemoryError()])
 def test_a_dying_encoder_is_the_houses_fault(
-    storage: MediaStorage, monkeypatch: pytest.MonkeyPatch, failure: Exception
+    storage: DiskStorage, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     class Dying:
         def __getattr__(self, name: str) -> object:

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
+from studio.media.disk import DiskStorage
 from studio.media.errors import StorageFailed, StorageFull, house_faults
-from studio.media.storage import MediaStorage, master_key, peaks_key, preview_key
+from studio.media.storage import master_key, peaks_key, preview_key
 from tests.media.conftest import stored_files
 
 
@@ -26,7 +27,7 @@ def test_a_key_never_leaves_its_folder(bad: str) -> None:
         master_key(bad, "wav")
 
 
-def test_nothing_is_visible_before_the_commit(storage: MediaStorage) -> None:
+def test_nothing_is_visible_before_the_commit(storage: DiskStorage) -> None:
     with storage.sink("masters/1.wav") as sink:
         sink.write(b"half")
         sink.seal()
@@ -36,13 +37,13 @@ def test_nothing_is_visible_before_the_commit(storage: MediaStorage) -> None:
     assert stored_files(storage) == {"masters/1.wav"}
 
 
-def test_leaving_without_a_commit_drops_the_file(storage: MediaStorage) -> None:
+def test_leaving_without_a_commit_drops_the_file(storage: DiskStorage) -> None:
     with storage.sink("masters/1.wav") as sink:
         sink.write(b"half")
     assert stored_files(storage) == set()
 
 
-def test_an_exception_drops_the_file_and_keeps_the_former_one(storage: MediaStorage) -> None:
+def test_an_exception_drops_the_file_and_keeps_the_former_one(storage: DiskStorage) -> None:
     with storage.sink("masters/1.wav") as sink:
         sink.write(b"good")
         sink.commit()
@@ -52,7 +53,7 @@ def test_an_exception_drops_the_file_and_keeps_the_former_one(storage: MediaStor
     assert b"".join(storage.open_range("masters/1.wav")) == b"good"
 
 
-def test_files_and_folders_are_private(storage: MediaStorage) -> None:
+def test_files_and_folders_are_private(storage: DiskStorage) -> None:
     with storage.sink("masters/1.wav") as sink:
         sink.write(memoryview(b"x"))
         sink.commit()
@@ -61,7 +62,7 @@ def test_files_and_folders_are_private(storage: MediaStorage) -> None:
     assert modes == [0o600, 0o700, 0o700]
 
 
-def test_a_sink_counts_bytes_and_reads_them_back(storage: MediaStorage) -> None:
+def test_a_sink_counts_bytes_and_reads_them_back(storage: DiskStorage) -> None:
     with storage.sink("masters/1.m4a") as sink:
         assert sink.write(b"abc") == 3
         sink.write(bytearray(b"def"))
@@ -70,7 +71,7 @@ def test_a_sink_counts_bytes_and_reads_them_back(storage: MediaStorage) -> None:
             assert file.read() == b"abcdef"
 
 
-def test_a_range_is_half_open_and_ends_with_the_file(storage: MediaStorage) -> None:
+def test_a_range_is_half_open_and_ends_with_the_file(storage: DiskStorage) -> None:
     with storage.sink("a/b.bin") as sink:
         sink.write(bytes(range(100)))
         sink.commit()
@@ -81,7 +82,7 @@ def test_a_range_is_half_open_and_ends_with_the_file(storage: MediaStorage) -> N
         storage.open_range("a/none.bin")
 
 
-def test_a_slice_closed_early_gives_nothing_more(storage: MediaStorage) -> None:
+def test_a_slice_closed_early_gives_nothing_more(storage: DiskStorage) -> None:
     with storage.sink("a/b.bin") as sink:
         sink.write(b"x" * 1_000_000)
         sink.commit()
@@ -91,7 +92,7 @@ def test_a_slice_closed_early_gives_nothing_more(storage: MediaStorage) -> None:
     assert list(slice_) == []
 
 
-def test_the_cleaner_takes_abandoned_parts_and_leaves_living_ones(storage: MediaStorage) -> None:
+def test_the_cleaner_takes_abandoned_parts_and_leaves_living_ones(storage: DiskStorage) -> None:
     folder = Path(storage.path("masters"))
     with storage.sink("masters/1.wav") as sink:
         sink.write(b"still going")
@@ -108,7 +109,7 @@ def test_the_cleaner_takes_abandoned_parts_and_leaves_living_ones(storage: Media
     assert storage.exists("masters/1.wav")
 
 
-def test_the_cleaner_copes_with_a_storage_that_is_not_there_yet(storage: MediaStorage) -> None:
+def test_the_cleaner_copes_with_a_storage_that_is_not_there_yet(storage: DiskStorage) -> None:
     assert storage.clean_stale_parts() == 0
 
 
@@ -124,4 +125,4 @@ def test_a_full_disk_is_told_apart_from_a_broken_one() -> None:
 def test_a_folder_that_cannot_be_made_is_the_houses_fault(tmp_path: Path) -> None:
     (tmp_path / "media").write_text("a file where a folder should be")
     with pytest.raises(StorageFailed):
-        MediaStorage(location=str(tmp_path / "media")).sink("masters/1.wav")
+        DiskStorage(location=str(tmp_path / "media")).sink("masters/1.wav")

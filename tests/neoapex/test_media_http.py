@@ -2,7 +2,6 @@
 
 import struct
 from email.message import Message
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +18,9 @@ PEAKS = struct.pack("<iIiiI", 1, 1, 44_100, 256, 2) + bytes([0x81, 0x7F, 0xFF, 0
 
 
 def put(key: str, content: bytes) -> None:
-    path = Path(default_storage().path(key))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    with default_storage().sink(key) as sink:
+        sink.write(content)
+        sink.commit()
 
 
 def kept(person: User, **fields: Any) -> Track:

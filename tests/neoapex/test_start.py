@@ -22,6 +22,7 @@ PRODUCTION: Mapping[str, str] = {
     "REDIS_URL": "redis://:hidden@127.0.0.1:1/0",
     "EMAIL_URL": "smtp+tls://studio:hidden@127.0.0.1:587",
     "FAL_KEY": "id:hidden",
+    "AWS_STORAGE_BUCKET_NAME": "songs",
 }
 EMBEDDED: Mapping[str, str] = {
     "DATABASE_URL": PRODUCTION["DATABASE_URL"],
@@ -62,7 +63,18 @@ def test_a_whole_production_environment_passes_the_deployment_checks() -> None:
     assert "no issues" in done.stdout
 
 
-@pytest.mark.parametrize("name", [name for name in PRODUCTION if name != "NEOAPEX_ENV"])
+def test_a_production_without_a_bucket_is_told_what_that_means() -> None:
+    bucketless = {key: value for key, value in PRODUCTION.items() if key != "AWS_STORAGE_BUCKET_NAME"}
+    done = run(bucketless, "check", "--deploy", "--fail-level", "WARNING")
+    assert done.returncode == 0, done.stderr
+    assert "studio.I001" in done.stderr
+    assert "/nonexistent/neoapex/media" in done.stderr
+    assert "AWS_STORAGE_BUCKET_NAME" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in PRODUCTION if name not in {"NEOAPEX_ENV", "AWS_STORAGE_BUCKET_NAME"}]
+)
 def test_production_does_not_start_without(name: str) -> None:
     assert_refused(run({key: value for key, value in PRODUCTION.items() if key != name}), name)
 
@@ -90,6 +102,12 @@ def test_production_does_not_start_without(name: str) -> None:
         ("NEOAPEX_BREAKER_SECONDS", "soon"),
         ("NEOAPEX_WEB_THREADS", "many"),
         ("NEOAPEX_SIGNUP", "maybe"),
+        ("NEOAPEX_MEDIA_MAX_SECONDS", "0"),
+        ("AWS_S3_ENDPOINT_URL", "s3.example.com"),
+        ("AWS_S3_ENDPOINT_URL", "https://hidden:hidden@s3.example.com"),
+        ("AWS_S3_PUBLIC_ENDPOINT_URL", "ftp://s3.example.com"),
+        ("AWS_S3_ADDRESSING_STYLE", "any"),
+        ("AWS_S3_ENCRYPTION", "rot13"),
         ("NEOAPEX_WEBHOOK_SCHEME", "none"),
         ("NEOAPEX_WEBHOOK_ADDRESSES", "on"),
     ],
@@ -245,7 +263,7 @@ def test_strangers_are_counted_in_production_and_not_on_a_laptop() -> None:
 
 READING = re.compile(
     r"""\b(?:read\.)?(?:text|url|whole_number|one_of|switch|names|rate|dollars_as_micros|redis_url|webhook_secret)"""
-    r"""\(\s*"([A-Z_]+)\""""
+    r"""\(\s*"([A-Z0-9_]+)\""""
 )
 LISTED = re.compile(r"^#? ?([A-Z][A-Z0-9_]+)=", re.MULTILINE)
 RECORD = """

@@ -51,11 +51,11 @@ class Steps:
 
 
 def _step_through_files(steps: "Steps") -> None:
-    from studio.media.storage import Sink  # noqa: PLC0415
+    from studio.media.disk import DiskSink  # noqa: PLC0415
 
     for name in ("write", "seal", "commit"):
-        really = getattr(Sink, name)
-        setattr(Sink, name, _stepping(steps, really))
+        really = getattr(DiskSink, name)
+        setattr(DiskSink, name, _stepping(steps, really))
 
 
 def _stepping(steps: "Steps", really: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, get_args
 from uuid import UUID
 
 import pytest
+from django.core.files.storage import storages
 from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
@@ -181,9 +182,9 @@ def test_killed_at_any_step_of_a_fetch_each_track_is_kept_once(
         assert [entry[0] for entry in entries_of(kept)] == ["HOLD", "CHARGE"]
         for track in kept.tracks.all():
             assert (track.state, track.leased_until) == ("READY", None)
-            assert all(default_storage().exists(key) for key in (track.master_key, track.preview_key, track.peaks_key))
+            assert all(default_storage().facts(key) for key in (track.master_key, track.preview_key, track.peaks_key))
         default_storage().clean_stale_parts(0)
-        assert not list(Path(default_storage().location).rglob(".*.part"))
+        assert not list(Path(str(storages["default"].location)).rglob(".*.part"))
         if ended == 0:
             # Three files, each of them written, sealed and shown, and what the database is told before and after.
             assert step > 3 * 3 + 8
