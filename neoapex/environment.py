@@ -83,17 +83,16 @@ def dollars_as_micros(name: str, default: str) -> int:
     return _micros(name, text(name, default))
 
 
-def prices(name: str, default: str, whats: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """What each of several things costs, in millionths of a dollar, as in STANDARD=0.023,GLACIER=0.0036.
+def prices(name: str, default: str) -> dict[str, tuple[int, ...]]:
+    """What each of the things in `default` costs, in millionths of a dollar, as in STANDARD=0.023,GLACIER=0.0036.
 
-    A price may have parts, as in 0.03+0.01; there are as many as in the default.
+    A price may have parts, as in 0.03+0.01; there are as many as in the default. What is left out has its default.
     """
-    usual = dict(part.split("=") for part in default.split(","))
-    given = dict(part.partition("=")[::2] for part in names(name, default))
-    parts = {what: price.split("+") for what, price in (usual | given).items()}
-    if parts.keys() != set(whats) or any(len(parts[what]) != len(usual[what].split("+")) for what in whats):
+    usual, given = (dict(part.partition("=")[::2] for part in raw.split(",")) for raw in (default, text(name, default)))
+    parts = {what.strip(): price.strip().split("+") for what, price in (usual | given).items()}
+    if parts.keys() != usual.keys() or any(len(parts[what]) != len(usual[what].split("+")) for what in usual):
         raise ImproperlyConfigured(f"{name} must be like {default}.")
-    return {what: tuple(_micros(name, amount) for amount in parts[what]) for what in whats}
+    return {what: tuple(_micros(name, amount) for amount in parts[what]) for what in usual}
 
 
 def _micros(name: str, raw: str) -> int:

@@ -287,8 +287,8 @@ def read_recipe(request: HttpRequest, track_id: UUID) -> HttpResponseBase:
 def read_clip(
     request: HttpRequest,
     track_id: UUID,
-    start: Annotated[float, Query(ge=0)],
-    end: Annotated[float, Query(gt=0)],
+    start: Annotated[float, Query(ge=0)] = 0.0,
+    end: Annotated[float | None, Query(gt=0)] = None,
     format: clips.Output = "mp3",  # noqa: A002
     match: UUID | None = None,
 ) -> HttpResponseBase:

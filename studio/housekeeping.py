@@ -71,7 +71,7 @@ def _pages() -> Iterator[list[Listed]]:
 
 
 def _tracks_of(found: Sequence[Listed], *, lock: bool) -> dict[UUID, Track]:
-    ids = {_track_id(listed.key) for listed in found} - {None}
+    ids = {track_id for listed in found if (track_id := _track_id(listed.key))}
     rows = Track.objects.filter(pk__in=ids).order_by("pk")
     return {track.pk: track for track in (rows.select_for_update() if lock else rows)}
 

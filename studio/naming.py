@@ -5,7 +5,8 @@ from typing import Final
 
 from studio.models import Track
 
-# In bytes of UTF-8: file systems count those, and the rest of the name and the browser's " (1)" need room, too.
+TITLE_CHARACTERS: Final = 60
+# File systems count bytes, and the rest of the name and the browser's " (1)" need room, too.
 TITLE_BYTES: Final = 120
 _KEPT: Final = " -'"
 
@@ -24,5 +25,5 @@ def _title(title: str) -> str:
     # them some scripts say something else.
     composed = unicodedata.normalize("NFC", title)
     kept = "".join(c if c in _KEPT or unicodedata.category(c)[0] in "LNM" else " " for c in composed)
-    words = "-".join(kept.split())
+    words = "-".join(kept.split())[:TITLE_CHARACTERS]
     return words.encode()[:TITLE_BYTES].decode(errors="ignore").rstrip("-") or "song"

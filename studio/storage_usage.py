@@ -1,5 +1,6 @@
 """Who keeps how much, and what that costs in a month: for the admin's page."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -56,7 +57,8 @@ class Usage:
 
 def read() -> Usage:
     kept = Track.objects.kept()
-    shares = [_share(row["person__email"], row) for row in kept.values("person__email").annotate(**_sums())]
+    rows: Iterable[dict[str, Any]] = kept.values("person__email").annotate(**_sums())  # type: ignore[assignment]
+    shares = [_share(row["person__email"], row) for row in rows]
     shares.sort(key=lambda share: (-share.monthly_micros, share.email))
     return Usage(
         total=_share("", kept.aggregate(**_sums())),

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -25,6 +25,7 @@ from studio.states import MasterStorage, TrackState
 logger = logging.getLogger(__name__)
 
 MAX_TRACKS: Final = 100
+USUAL_CLIP_SECONDS: Final = 10
 COLD_LIST: Final = "not-in-this-zip.txt"
 AT_HAND: Final = (MasterStorage.STANDARD, MasterStorage.RESTORED)
 
@@ -36,7 +37,7 @@ class File:
     name: str
     content_type: str
     opened: Any = None
-    blocks: Iterator[bytes] | None = None
+    blocks: Iterator[bytes] = field(default_factory=lambda: iter(()))
 
 
 def formats(track: Track) -> list[str]:
@@ -126,7 +127,7 @@ def credits_of(track: Track) -> Credits:
 
 
 def clip(
-    *, person: User, track_id: UUID, start: float, end: float, output: clips.Output, match: UUID | None = None
+    *, person: User, track_id: UUID, start: float, end: float | None, output: clips.Output, match: UUID | None = None
 ) -> tuple[clips.Clip, bytes]:
     """A region with two seconds around it; no louder than the track `match`, where one is given.
 
@@ -135,6 +136,7 @@ def clip(
     track = tracks.own_kept(person, track_id)
     other = None if match is None else tracks.own_ready(person, match)
     duration = (track.duration_ms or 0) / 1000
+    end = min(start + USUAL_CLIP_SECONDS, duration) if end is None else end
     if not 0 <= start < end <= duration + 0.05 or end - start > clips.MAX_SECONDS:
         raise InvalidRegion
     _at_hand(track)
@@ -220,7 +222,7 @@ def _facts(key: str) -> None:
 
 def _later(track: Track, kind: str) -> Iterator[bytes]:
     member = _file(track, kind)
-    if member.blocks is not None:
+    if member.opened is None:
         yield from member.blocks
         return
     part = member.opened.slice(0, member.opened.size_bytes)

@@ -96,7 +96,7 @@ def _wav_part(read: Read, size_bytes: int, _kind: str, first_ms: int, last_ms: i
 def _decoded_part(read: Read, size_bytes: int, kind: str, first_ms: int, last_ms: int) -> tuple[Pcm, int]:
     """Of other formats the decoder is led to the place, and reads what it needs from there on."""
     try:
-        with av.open(_Ranges(read, size_bytes), format=DEMUXERS[kind], buffer_size=_READ_BYTES) as container:
+        with av.open(_Ranges(read, size_bytes), "r", format=DEMUXERS[kind], buffer_size=_READ_BYTES) as container:
             stream = container.streams.audio[0]
             rate = stream.sample_rate
             first, last = _frame(first_ms, rate), _frame(last_ms, rate)
@@ -127,7 +127,7 @@ def _frames(container: av.container.InputContainer, stream: Any) -> Iterator[tup
         resampler = av.AudioResampler(format="s16", layout=layout, rate=frame.sample_rate)
         at = round((frame.pts * frame.time_base - origin) * frame.sample_rate)
         for part in resampler.resample(frame):
-            yield at, part.to_ndarray().reshape(-1, 1 if layout == "mono" else 2)
+            yield at, part.to_ndarray().astype(np.int16, copy=False).reshape(-1, 1 if layout == "mono" else 2)
 
 
 def _between(frames: Iterator[tuple[int, Pcm]], first: int, last: int) -> Iterator[Pcm]:

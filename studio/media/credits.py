@@ -62,7 +62,7 @@ def id3_tag(about: Credits, before: bytes = b"") -> bytes:
     :raises id3.error: `before` can't be read.
     """
     tag = id3.ID3(io.BytesIO(before)) if before else id3.ID3()
-    frames = [
+    frames: list[id3.Frame] = [
         id3.TIT2(encoding=3, text=about.title),
         id3.TPE1(encoding=3, text=ARTIST),
         id3.TDRC(encoding=3, text=about.made_on),

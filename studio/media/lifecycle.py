@@ -113,7 +113,8 @@ def read(bucket: BucketStorage) -> dict[str, Any]:
 def apply(bucket: BucketStorage, present: Mapping[str, Any]) -> None:
     """S3 takes a configuration only whole, so the rules of others are sent back word for word."""
     more = {name: value for name, value in present.items() if name == "TransitionDefaultMinimumObjectSize"}
+    rules: Any = {"Rules": merged(present["Rules"])}
     with bucket_faults("write lifecycle"):
         bucket.client.put_bucket_lifecycle_configuration(
-            Bucket=bucket.bucket_name, LifecycleConfiguration={"Rules": merged(present["Rules"])}, **more
+            Bucket=bucket.bucket_name, LifecycleConfiguration=rules, **more
         )

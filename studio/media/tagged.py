@@ -208,7 +208,8 @@ def _ogg(head: _Head, about: Credits) -> Made:
             for page in new:
                 page.serial = first.serial
             before = first.write() + b"".join(page.write() for page in new)
-            return {"before": before, "start": pages[-1].offset + pages[-1].size, "end": head.size_bytes}
+            old_bytes = first.size + sum(page.size for page in pages)
+            return {"before": before, "start": old_bytes, "end": head.size_bytes}
     return None
 
 

@@ -43,7 +43,7 @@ class Kept:
 
 def decoded(body: bytes, kind: str | None = None) -> NDArray[Any]:
     """A row for each frame."""
-    with av.open(io.BytesIO(body), format=kind) as container:
+    with av.open(io.BytesIO(body), "r", format=kind) as container:
         frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
         channels = container.streams.audio[0].channels
     rows = np.concatenate(frames, axis=1)

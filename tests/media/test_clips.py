@@ -114,7 +114,7 @@ def test_it_comes_as_wav_and_as_mp3_and_no_file_is_written(monkeypatch: pytest.M
     with wave.open(io.BytesIO(clip.encoded("wav"))) as read:
         assert (read.getframerate(), read.getnchannels(), read.getnframes()) == (RATE, 2, 7 * RATE)
         assert read.readframes(read.getnframes()) == clip.audio.raw_data
-    with av.open(io.BytesIO(clip.encoded("mp3")), format="mp3") as container:
+    with av.open(io.BytesIO(clip.encoded("mp3")), mode="r", format="mp3") as container:
         assert abs(sum(frame.samples for frame in container.decode(audio=0)) - 7 * RATE) < 4 * 1152
 
 

@@ -262,7 +262,7 @@ def test_strangers_are_counted_in_production_and_not_on_a_laptop() -> None:
 # --- .env.example ----------------------------------------------------------------------------------------------------
 
 READING = re.compile(
-    r"""\b(?:read\.)?(?:text|url|whole_number|one_of|switch|names|rate|dollars_as_micros|redis_url|webhook_secret)"""
+    r"""\b(?:read\.)?(?:text|url|whole_number|one_of|switch|names|rate|prices|dollars_as_micros|redis_url|webhook_secret)"""
     r"""\(\s*"([A-Z0-9_]+)\""""
 )
 LISTED = re.compile(r"^#? ?([A-Z][A-Z0-9_]+)=", re.MULTILINE)

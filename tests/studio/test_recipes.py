@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio import naming, recipes
-from studio.models import Track, User
+from studio.models import Generation, Track, User
 from tests import factories
 
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e15, 1e15) | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e15, 1e15) | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
     max_leaves=12,
 )  # fmt: skip
 
@@ -84,14 +85,14 @@ def test_the_file_beside_a_download_makes_the_song_again(ada: User) -> None:
         ("🎹🎹", "song"),
         ("\u202egnp.exe", "gnp-exe"),
         ("CON", "CON"),
-        ("x" * 300, "x" * 120),
+        ("x" * 300, "x" * 60),
         ("夜" * 120, "夜" * 40),
         ("a__b", "a-b"),
         ("- -", "song"),
     ],
 )
 def test_a_download_is_named_by_title_id_and_seed(title: str, name: str) -> None:
-    generation = factories.Generation(seed=42)
+    generation = Generation(seed=42)
     track = Track(title=title, generation=generation)
     found = naming.file_name(track, "wav")
     assert found == f"{name}__{track.pk.hex[:8]}__42.wav"

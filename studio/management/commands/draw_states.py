@@ -23,6 +23,9 @@ class Command(BaseCommand):
             "Drawn by `manage.py draw_states` from `studio/transitions.py`; a test compares the two.",
             "",
         ]
-        tables = {"Generation": transitions.GENERATION, "Track": transitions.TRACK, "Master": transitions.MASTER}
-        parts += [diagram(title, table) for title, table in tables.items()]
+        parts += [
+            diagram("Generation", transitions.GENERATION),
+            diagram("Track", transitions.TRACK),
+            diagram("Master", transitions.MASTER),
+        ]
         self.stdout.write("\n".join(parts), ending="")
