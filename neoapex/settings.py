@@ -75,7 +75,7 @@ NEOAPEX_BREAKER_SECONDS = read.whole_number("NEOAPEX_BREAKER_SECONDS", 60, at_le
 NEOAPEX_MONTHLY_BUDGET = read.dollars_as_micros("NEOAPEX_MONTHLY_BUDGET", "10.00")
 NEOAPEX_MEDIA_HOSTS = read.names("NEOAPEX_MEDIA_HOSTS", "fal.media,v3.fal.media,v3b.fal.media,cdn.sonauto.ai")
 NEOAPEX_MEDIA_MAX_BYTES = read.whole_number("NEOAPEX_MEDIA_MAX_BYTES", 2 * 1024**3, at_least=1)
-NEOAPEX_MEDIA_MAX_SECONDS = read.whole_number("NEOAPEX_MEDIA_MAX_SECONDS", 2 * 3600, at_least=1)
+NEOAPEX_MEDIA_MAX_SECONDS = read.whole_number("NEOAPEX_MEDIA_MAX_SECONDS", 6 * 3600, at_least=1)
 # django-storages' own names; what it has none for is named likewise. Without keys, the machine's own role is used.
 AWS_STORAGE_BUCKET_NAME = read.text("AWS_STORAGE_BUCKET_NAME", "")
 AWS_S3_ENDPOINT_URL = read.url("AWS_S3_ENDPOINT_URL", "", embedded=EMBEDDED, inside=True)

@@ -223,18 +223,24 @@ def preview(request: HttpRequest, track_id: UUID) -> HttpResponseBase:
 
 
 @_file("/tracks/{track_id}/peaks")
-def read_peaks(request: HttpRequest, track_id: UUID, format: str = "dat") -> HttpResponseBase:  # noqa: A002
-    """The waveform in audiowaveform's binary format, or its JSON with `?format=json`."""
+def read_peaks(
+    request: HttpRequest,
+    track_id: UUID,
+    format: str = "dat",  # noqa: A002
+    samples_per_pixel: Literal["256", "4096"] = "256",
+) -> HttpResponseBase:
+    """The waveform in audiowaveform's binary format, or its JSON with `?format=json`; coarser with 4096."""
     track = tracks.own_ready(person_of(request), track_id)
+    key = track.overview_key if samples_per_pixel == "4096" and track.overview_key else track.peaks_key
     if format == "json":
         try:
-            response = JsonResponse(waveforms.as_json(track.peaks_key))
+            response = JsonResponse(waveforms.as_json(key))
         except FileNotFoundError:
             raise Http404 from None
         response["Cache-Control"] = "private, max-age=86400, immutable"
         return response
     return ranged_response(
-        request, track.peaks_key, "application/octet-stream", naming.file_name(track, "dat"), as_attachment=False
+        request, key, "application/octet-stream", naming.file_name(track, "dat"), as_attachment=False
     )
 
 

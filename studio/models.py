@@ -223,10 +223,13 @@ class Track(models.Model):
     master_storage = models.CharField(max_length=10, choices=MasterStorage.choices, default=MasterStorage.STANDARD)
     preview_key = models.CharField(max_length=200, blank=True, default="")
     peaks_key = models.CharField(max_length=200, blank=True, default="")
+    # Coarser, for where the waveform is drawn small; what was kept before there was one has none.
+    overview_key = models.CharField(max_length=200, blank=True, default="")
     duration_ms = models.PositiveIntegerField(null=True)
     sample_rate = models.PositiveIntegerField(null=True)
     channels = models.PositiveSmallIntegerField(null=True)
     loudness_lufs = models.FloatField(null=True)
+    true_peak_dbtp = models.FloatField(null=True)
 
     # The queue of record for media work: claimed by lease, so a killed worker's track is taken up again.
     attempts = models.PositiveSmallIntegerField(default=0)

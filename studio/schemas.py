@@ -82,6 +82,7 @@ class TrackOut(Schema):
     reason: ReasonOut | None
     duration_seconds: float | None
     loudness_lufs: float | None
+    true_peak_dbtp: float | None
     preview_url: str | None
     peaks_url: str | None
     master: MasterOut | None
@@ -103,6 +104,7 @@ class TrackOut(Schema):
             else None,
             duration_seconds=None if track.duration_ms is None else track.duration_ms / 1000,
             loudness_lufs=track.loudness_lufs,
+            true_peak_dbtp=track.true_peak_dbtp,
             preview_url=f"{address}/preview" if ready else None,
             peaks_url=f"{address}/peaks" if ready else None,
             master=MasterOut(format=track.master_format, bytes=track.master_bytes or 0, storage=track.master_storage)

@@ -220,10 +220,12 @@ def _keep(track: Track, ingested: Ingested) -> None:
         "master_sha256": ingested.sha256,
         "preview_key": ingested.preview_key,
         "peaks_key": ingested.peaks_key,
+        "overview_key": ingested.overview_key,
         "duration_ms": ingested.duration_ms,
         "sample_rate": ingested.sample_rate,
         "channels": ingested.channels,
         "loudness_lufs": ingested.loudness_lufs,
+        "true_peak_dbtp": ingested.true_peak_dbtp,
     }
     well = {"leased_until": None, "deaths": 0, "dead_at": None, "alarm": "", "reason_code": "", "reason_message": ""}
     with _generation_locked(track) as generation:

@@ -93,4 +93,5 @@ def _delete(track: Track) -> bool:
 
 
 def keys_of(track: Track) -> list[str]:
-    return [key for key in (track.master_key, track.preview_key, track.peaks_key) if key]
+    keys = (track.master_key, track.preview_key, track.peaks_key, track.overview_key)
+    return [key for key in keys if key]

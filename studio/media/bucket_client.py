@@ -77,7 +77,9 @@ def call(client: "S3Client", operation: str, *, cancelled: Event | None = None, 
     tries = Retrying(
         retry=retry_if_exception(_may_pass),
         stop=stop_after_attempt(TRIES) | stop_when_event_set(cancelled),
-        wait=wait_exponential_jitter(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, jitter=FIRST_PAUSE_SECONDS),
+        wait=wait_exponential_jitter(
+            multiplier=FIRST_PAUSE_SECONDS, max=LONGEST_PAUSE_SECONDS, jitter=FIRST_PAUSE_SECONDS
+        ),
         sleep=sleep_using_event(cancelled),
         reraise=True,
     )

@@ -8,6 +8,8 @@ _MAX_OGG_PAGE_BYTES = 27 + 255 + 255 * 255
 _OGG_LAST_PAGE = 0x04
 _MAX_MP3_FRAME_BYTES = 2881
 _XING_WINDOW_BYTES = 256
+# The index of a song of many hours; decoders read it into memory as a whole.
+_MAX_MP4_INDEX_BYTES = 32 * 1024 * 1024
 _XING_HAS_FRAMES, _XING_HAS_BYTES = 0x1, 0x2
 
 
@@ -134,6 +136,8 @@ class Mp4Boxes:
             return
         if self._header_bytes == 16:
             size = int.from_bytes(self._header[8:], "big")
+        if self._header[4:8] == b"moov" and size > _MAX_MP4_INDEX_BYTES:
+            raise AudioUnreadable(f"MP4 index of {size} bytes")
         self._open_ended = size == 0
         if size and size < self._header_bytes:
             raise AudioUnreadable(f"MP4 box of {size} bytes")

@@ -21,6 +21,8 @@ DEMUXERS = {"flac": "flac", "ogg": "ogg", "mp3": "mp3", "m4a": "mov"}
 _SLACK_SECONDS = {"flac": 0.0, "ogg": 0.25, "mp3": 0.25, "m4a": 0.25}
 _QUEUED_BLOCKS = 16
 _READ_BYTES = 64 * 1024
+# Covers and tags come before the sound, and decoders hold them in memory; beyond this they are no song's.
+MAX_PREAMBLE_BYTES = 32 * 1024 * 1024
 
 
 class Listener(Protocol):
@@ -102,18 +104,30 @@ class StreamDecoder:
         self._kind = kind
         self._listener = listener
         self._completeness = completeness(kind)
+        self._fed_bytes = 0
+        self._sounds = False
         self._stage: Stage[bytes] = Stage(f"decode-{kind}", self._work, depth=_QUEUED_BLOCKS)
 
     def feed(self, block: bytes) -> None:
+        self._fed_bytes += len(block)
+        if self._fed_bytes > MAX_PREAMBLE_BYTES and not self._sounds:
+            raise AudioUnreadable(f"no sound in {self._fed_bytes} bytes")
         self._completeness.feed(block)
         self._stage.put(block)
+
+    def start(self, sample_rate: int, channels: int) -> None:
+        self._sounds = True
+        self._listener.start(sample_rate, channels)
+
+    def add(self, samples: Pcm, *, heard: bool) -> None:
+        self._listener.add(samples, heard=heard)
 
     def finish(self) -> None:
         self._completeness.finish()
         self._stage.finish()
 
     def _work(self, blocks: Iterator[bytes]) -> None:
-        decode(_Blocks(blocks), self._kind, self._listener)
+        decode(_Blocks(blocks), self._kind, self)
 
     def __enter__(self) -> Self:
         self._stage.__enter__()

@@ -62,6 +62,12 @@ class SourceTooLarge(SourceFault):
     hint = "An administrator can raise NEOAPEX_MEDIA_MAX_BYTES."
 
 
+class SourceTooLong(SourceFault):
+    code = "source_too_long"
+    message = "The song lasts longer than the studio accepts."
+    hint = "An administrator can raise NEOAPEX_MEDIA_MAX_SECONDS."
+
+
 class SourceTooSlow(SourceFault):
     code = "source_too_slow"
     message = "The song's file arrived too slowly."

@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 from studio.media.pcm import Pcm
 
 SAMPLES_PER_PIXEL = 256
+# The same waveform for where it is drawn small: sixteen times as coarse.
+OVERVIEW_SAMPLES_PER_PIXEL = 4096
 
 _VERSION = 1
 _EIGHT_BIT = 1
+HEADER = struct.Struct("<iIiiI")
 
 
 class Peaks:
@@ -43,14 +46,27 @@ class Peaks:
             self._keep(self._rest.reshape(1, -1))
             self._rest = self._rest[:0]
         length = len(self._pairs) // 2
-        header = struct.pack("<iIiiI", _VERSION, _EIGHT_BIT, self._sample_rate, self._samples_per_pixel, length)
-        return header + self._pairs
+        return HEADER.pack(_VERSION, _EIGHT_BIT, self._sample_rate, self._samples_per_pixel, length) + self._pairs
 
     def _keep(self, pixels: NDArray[np.int32]) -> None:
         # Both divisions keep the order of samples, so they may come after the minimum and the maximum.
         pairs = np.stack((pixels.min(axis=1), pixels.max(axis=1)), axis=1)
         eight_bit = _truncating(_truncating(pairs, self._channels), 256)
         self._pairs += eight_bit.astype(np.int8).tobytes()
+
+
+def coarser(waveform: bytes, samples_per_pixel: int) -> bytes:
+    """The file that Peaks would have made with more samples to the pixel, a multiple of what this one has.
+
+    It is the same to the byte, since truncating keeps the order of samples.
+    """
+    version, flags, sample_rate, fine, length = HEADER.unpack_from(waveform)
+    pairs = np.frombuffer(waveform, np.int8, offset=HEADER.size).reshape(length, 2)
+    begins = np.arange(0, length, samples_per_pixel // fine)
+    lowest = np.minimum.reduceat(pairs[:, 0], begins)
+    highest = np.maximum.reduceat(pairs[:, 1], begins)
+    header = HEADER.pack(version, flags, sample_rate, samples_per_pixel, len(begins))
+    return header + np.stack((lowest, highest), axis=1).tobytes()
 
 
 def _channel_sums(pcm: Pcm) -> NDArray[np.int32]:

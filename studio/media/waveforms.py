@@ -1,11 +1,9 @@
 """Reading a kept waveform: audiowaveform's binary format as its JSON."""
 
-import struct
 from typing import Any
 
+from studio.media.peaks import HEADER
 from studio.media.storage import default_storage
-
-HEADER = struct.Struct("<iIiiI")
 
 
 def as_json(peaks_key: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studio", "0004_track_dead_letter"),
+        ("studio", "0005_overview_and_true_peak"),
     ]
 
     operations = [

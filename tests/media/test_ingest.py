@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from pytest_django import Settings
 
-from studio.media import analysis
 from studio.media.disk import DiskStorage
-from studio.media.errors import AudioEmpty, NotAudio, SourceFault, SourceTooLarge, SourceTruncated
+from studio.media.errors import AudioEmpty, NotAudio, SourceFault, SourceTooLong, SourceTruncated
 from studio.media.ingest import Ingested, ingest
 from studio.media.peaks import Peaks
 from tests.media.conftest import stored_files
@@ -39,8 +38,12 @@ def read(storage: DiskStorage, key: str) -> bytes:
     return b"".join(storage.open_range(key))
 
 
-def peaks_of(samples: Samples) -> bytes:
-    peaks = Peaks(44_100)
+def files_of(done: Ingested) -> set[str]:
+    return {done.master_key, done.preview_key, done.peaks_key, done.overview_key}
+
+
+def peaks_of(samples: Samples, samples_per_pixel: int = 256) -> bytes:
+    peaks = Peaks(44_100, samples_per_pixel)
     peaks.add(samples)
     return peaks.finish()
 
@@ -53,18 +56,22 @@ def test_a_wav_is_kept_to_the_byte_and_measured(origin: Origin, storage: DiskSto
         master_key="masters/7.wav",
         preview_key="previews/7.mp3",
         peaks_key="peaks/7.256.dat",
+        overview_key="peaks/7.4096.dat",
         bytes=len(FILE),
         sha256=hashlib.sha256(FILE).hexdigest(),
         duration_ms=2000,
         sample_rate=44_100,
         channels=2,
         loudness_lufs=done.loudness_lufs,
+        true_peak_dbtp=done.true_peak_dbtp,
         silent=False,
     )
+    assert done.true_peak_dbtp == pytest.approx(-6.0, abs=0.2)
     assert done.loudness_lufs == pytest.approx(-7.1, abs=0.6)
     assert read(storage, done.master_key) == FILE
     assert read(storage, done.peaks_key) == peaks_of(SONG)
-    assert stored_files(storage) == {done.master_key, done.preview_key, done.peaks_key}
+    assert read(storage, done.overview_key) == peaks_of(SONG, 4096)
+    assert stored_files(storage) == files_of(done)
 
 
 def test_the_preview_sounds_and_lasts_as_long_as_the_song(origin: Origin, storage: DiskStorage) -> None:
@@ -89,7 +96,7 @@ def test_every_format_is_kept_as_it_came(origin: Origin, storage: DiskStorage, k
     assert done.duration_ms == pytest.approx(2000, abs=60)
     assert read(storage, done.master_key) == file
     assert done.loudness_lufs == pytest.approx(-7 if channels == 2 else -9.5, abs=1)
-    assert stored_files(storage) == {done.master_key, done.preview_key, done.peaks_key}
+    assert stored_files(storage) == files_of(done)
 
 
 def test_flac_gives_the_same_peaks_as_the_wav_it_was_made_of(origin: Origin, storage: DiskStorage) -> None:
@@ -122,7 +129,7 @@ def test_rf64_is_taken_as_wav(origin: Origin, storage: DiskStorage) -> None:
 def test_digital_silence_is_taken_and_said(origin: Origin, storage: DiskStorage, kind: str) -> None:
     still = np.zeros((88_200, 2), np.int16)
     done = taken(origin, storage, wav(still) if kind == "wav" else encoded(still, kind))
-    assert (done.silent, done.loudness_lufs) == (True, None)
+    assert (done.silent, done.loudness_lufs, done.true_peak_dbtp) == (True, None, None)
 
 
 def test_a_single_faint_sample_is_not_silence(origin: Origin, storage: DiskStorage) -> None:
@@ -137,7 +144,7 @@ def test_a_second_ingest_of_a_track_replaces_the_first(origin: Origin, storage: 
     done = taken(origin, storage, wav(tone(1.0)))
     assert done.duration_ms == 1000
     assert read(storage, done.master_key) == wav(tone(1.0))
-    assert len(stored_files(storage)) == 3
+    assert len(stored_files(storage)) == 4
 
 
 def test_a_failed_second_ingest_leaves_the_first_as_it_was(origin: Origin, storage: DiskStorage) -> None:
@@ -145,7 +152,7 @@ def test_a_failed_second_ingest_leaves_the_first_as_it_was(origin: Origin, stora
     with pytest.raises(SourceFault):
         taken(origin, storage, FILE[:-100])
     assert read(storage, done.master_key) == FILE
-    assert len(stored_files(storage)) == 3
+    assert len(stored_files(storage)) == 4
 
 
 def test_the_settings_name_the_storage_when_nobody_else_does(
@@ -233,9 +240,7 @@ def test_a_size_in_the_header_that_did_not_come_is_truncated(origin: Origin, sto
     refused(origin, storage, whole(promising), SourceTruncated)
 
 
-def test_audio_beyond_any_song_is_refused(
-    origin: Origin, storage: DiskStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(analysis, "MAX_SECONDS", 1)
+def test_audio_beyond_any_song_is_refused(origin: Origin, storage: DiskStorage, settings: Settings) -> None:
+    settings.NEOAPEX_MEDIA_MAX_SECONDS = 1
     for file in (FILE, encoded(SONG, "flac")):
-        refused(origin, storage, whole(file), SourceTooLarge)
+        assert "NEOAPEX_MEDIA_MAX_SECONDS" in refused(origin, storage, whole(file), SourceTooLong).hint

@@ -24,7 +24,7 @@ from studio.media.errors import (
 )
 from studio.media.ingest import ingest
 from studio.media.pcm import Pcm
-from studio.media.source import SourceLimits
+from studio.media.pinned import SourceLimits
 from tests.media.conftest import stored_files
 from tests.media.encoded import encoded
 from tests.media.origin import Origin, head, whole, without_length

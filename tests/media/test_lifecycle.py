@@ -67,7 +67,7 @@ def test_a_dry_run_shows_all_and_changes_nothing(bucket: GlacierBucket) -> None:
     out, _ = run("--dry-run")
     assert lifecycle.read(bucket) == before
     assert "Nothing was changed." in out
-    assert all(line.startswith(("+", " ", "@")) or line.startswith("---") for line in out.splitlines()[:-1])
+    assert all(line.startswith(("+", " ", "@", "---")) for line in out.splitlines()[:-1])
 
 
 def test_rules_of_others_stay_word_for_word(bucket: GlacierBucket) -> None:

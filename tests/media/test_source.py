@@ -21,7 +21,8 @@ from studio.media.errors import (
     SourceTruncated,
     SourceUnavailable,
 )
-from studio.media.source import SourceLimits, open_source
+from studio.media.pinned import SourceLimits
+from studio.media.source import open_source
 from tests.media.certificates import self_signed
 from tests.media.origin import Answer, Origin, chunked, head, whole, without_length
 
@@ -178,7 +179,7 @@ def test_the_whole_transfer_has_a_limit_too(origin: Origin) -> None:
 
 def test_our_own_slowness_is_not_held_against_the_source(origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count(step=0)
-    monkeypatch.setattr("studio.media.source.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("studio.media.pinned.time.monotonic", lambda: next(clock))
     hasty = replace(QUICK, total_seconds=0.2, rate_window_seconds=0.2, min_bytes_per_second=10**9)
     with open_source(origin.answer("/a", whole(BODY)), limits=hasty) as source:
         for _ in source:

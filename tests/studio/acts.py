@@ -51,7 +51,7 @@ def _act_on(song: Generation, name: str) -> None:
 
 def ingest(source_url: str, *, track_id: UUID) -> Ingested:
     """In place of the real one, with nothing to fetch: the same files in the same order."""
-    keys = master_key(track_id, "wav"), preview_key(track_id), peaks_key(track_id, 256)
+    keys = master_key(track_id, "wav"), preview_key(track_id), peaks_key(track_id, 256), peaks_key(track_id, 4096)
     with ExitStack() as stack:
         sinks = [stack.enter_context(default_storage().sink(key)) for key in keys]
         for sink in sinks:
@@ -60,4 +60,5 @@ def ingest(source_url: str, *, track_id: UUID) -> Ingested:
         for sink in reversed(sinks):
             sink.commit()
     facts = {"bytes": 9, "sha256": "", "duration_ms": 9, "sample_rate": 44_100, "channels": 2}
-    return Ingested("wav", *keys, **facts, loudness_lufs=None, silent=False)  # type: ignore[arg-type] # as they are
+    measured = {"loudness_lufs": None, "true_peak_dbtp": None, "silent": False}
+    return Ingested("wav", *keys, **(facts | measured))  # type: ignore[arg-type] # as they are

@@ -49,12 +49,14 @@ def ingested(track_id: object) -> Ingested:
         master_key=f"masters/{track_id}.wav",
         preview_key=f"previews/{track_id}.mp3",
         peaks_key=f"peaks/{track_id}.256.dat",
+        overview_key=f"peaks/{track_id}.4096.dat",
         bytes=16_777_294,
         sha256="ab" * 32,
         duration_ms=95_107,
         sample_rate=44_100,
         channels=2,
         loudness_lufs=-14.2,
+        true_peak_dbtp=-0.8,
         silent=False,
     )
 
