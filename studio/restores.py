@@ -85,6 +85,10 @@ def look(track: Track) -> Track:
         # Between a click and what comes of it the bucket knows of no restore yet: `follow` sees to it.
         return track
     _bring(track, Storage(found.place), found.until)
+    if track.master_storage == Storage.RESTORED and track.restored_until != found.until:
+        # Somebody has had the copy kept for longer, or for less long.
+        Track.objects.filter(pk=track.pk, master_storage=Storage.RESTORED).update(restored_until=found.until)
+        track.refresh_from_db()
     return track
 
 

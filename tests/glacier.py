@@ -43,7 +43,7 @@ class GlacierBucket(BucketStorage):
     @classmethod
     def forget(cls) -> None:
         for kept in (cls.asked, cls.on_its_way, cls.back_until, cls.refusals):
-            kept.clear()  # type: ignore[attr-defined]
+            kept.clear()
 
     @classmethod
     def bring_back(cls, key: str, days: float = 7) -> datetime:

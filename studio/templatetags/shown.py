@@ -44,10 +44,10 @@ def dollars(micros: int) -> str:
 
 @register.filter
 def cents(micros: int) -> str:
-    """About how much, for what is no charge: whole cents, and in words below one."""
+    """About how much, for what is no charge: to the cent, and in words below one."""
     if micros <= 0:
         return _("free")
-    return display_dollars(-(-micros // 10_000) * 10_000) if micros >= 10_000 else _("less than $0.01")
+    return display_dollars((micros + 5_000) // 10_000 * 10_000) if micros >= 10_000 else _("less than $0.01")
 
 
 @register.filter

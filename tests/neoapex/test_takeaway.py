@@ -254,7 +254,12 @@ def test_a_zip_is_made_while_it_is_read_and_no_file_with_it(
 ) -> None:
     opened: list[str] = []
     real = default_storage().open_file
-    monkeypatch.setattr(default_storage(), "open_file", lambda key: opened.append(key) or real(key))
+
+    def noted(key: str) -> Any:
+        opened.append(key)
+        return real(key)
+
+    monkeypatch.setattr(default_storage(), "open_file", noted)
     monkeypatch.setattr("tempfile.TemporaryFile", lambda *_, **__: pytest.fail("a file was made"))
     answer: Any = program.get(f"/api/tracks/zip?track={track.pk}&format=master")
     blocks = iter(answer.streaming_content)

@@ -98,8 +98,11 @@ def test_twenty_clicks_at_once_are_one_restore(cold: Track, ada: User) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_clicks_that_race_with_the_round_are_still_one(cold: Track, ada: User) -> None:
-    def act(number: int) -> object:
-        return restores.follow() if number % 2 else restores.ask(person=ada, track_id=cold.pk)
+    def act(number: int) -> None:
+        if number % 2:
+            restores.follow()
+        else:
+            restores.ask(person=ada, track_id=cold.pk)
 
     assert errors_in(race(12, act)) == []
     assert len(GlacierBucket.asked) == 1
@@ -264,6 +267,14 @@ def test_when_its_time_is_over_it_is_cold_again_and_can_be_asked_back_again(cold
     GlacierBucket.bring_back(cold.master_key)
     restores.follow()
     assert len(GlacierBucket.asked) == len(mail.outbox) == 2
+
+
+def test_a_copy_that_is_kept_for_longer_by_hand_is_told_so(cold: Track, ada: User) -> None:
+    restores.ask(person=ada, track_id=cold.pk)
+    GlacierBucket.bring_back(cold.master_key)
+    restores.follow()
+    longer = GlacierBucket.bring_back(cold.master_key, days=30)
+    assert restores.look(again(cold)).restored_until == longer
 
 
 # --- Every night -----------------------------------------------------------------------------------------------------
