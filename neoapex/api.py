@@ -23,6 +23,7 @@ from studio import errors as studio
 from studio import reconciliation, tokens
 from studio.api import router as studio_router
 from studio.endpoints import NotDirect, UnknownEndpoint
+from studio.media.errors import HouseFault
 from studio.models import User
 from studio.statement_api import router as ledger_router
 
@@ -140,6 +141,7 @@ STATUSES: Mapping[type[Exception], int] = {
     money.LedgerBusy: 503,
     money.RuleBroken: 500,
     PlanOutdated: 409,
+    HouseFault: 503,
 }
 # Where an error names no time of its own.
 RETRY_AFTER_SECONDS = {429: 30, 503: 2}
@@ -219,6 +221,7 @@ def unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
 
 api.exception_handler(studio.StudioError)(domain_error)
 api.exception_handler(money.LedgerError)(domain_error)
+api.exception_handler(HouseFault)(domain_error)
 api.exception_handler(ValidationError)(invalid_request)
 api.exception_handler(HttpError)(http_error)
 api.exception_handler(AuthenticationError)(unauthenticated)

@@ -15,8 +15,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from neoapex import bridge
 from simulator import encoding
 from studio import recipes, takeaway
+from studio.media.errors import StorageUnreachable
 from studio.media.storage import default_storage
 from studio.models import Track, User
 from tests import factories
@@ -163,6 +165,27 @@ def test_it_is_the_owner_s_alone(stranger: Client, ben: User, track: Track, toke
 def test_what_is_gone_from_the_storage_is_said_to_be(program: Client, ada: User, what: str) -> None:
     track = factories.make_song(person=ada, songs=1).tracks.get()
     assert_structured(get(program, f"{track.pk}/{what}"), 404, "master_gone")
+
+
+@pytest.mark.parametrize("what", ["master", "download", "download?format=flac", "clip"])
+def test_a_storage_that_is_away_is_503_and_says_so(
+    program: Client, track: Track, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: str) -> Any:
+        raise StorageUnreachable("head_object: EndpointConnectionError")
+
+    monkeypatch.setattr(default_storage(), "facts", away)
+    answer = get(program, f"{track.pk}/{what}")
+    assert_structured(answer, 503, "storage_unreachable")
+    assert "EndpointConnectionError" not in answer.sent.decode()
+    assert answer.headers["Retry-After"]
+
+
+@pytest.mark.parametrize("path", ["{}/download?format=flac", "zip?track={}", "{}/download"])
+def test_what_is_made_on_the_way_keeps_no_thread_of_a_page(program: Client, track: Track, path: str) -> None:
+    answer = program.get(f"/api/tracks/{path.format(track.pk)}")
+    assert bridge._is_file(answer)
+    answer.close()
 
 
 # --- Trash -----------------------------------------------------------------------------------------------------------
