@@ -23,6 +23,7 @@ from studio import errors as studio
 from studio import reconciliation, tokens
 from studio.api import router as studio_router
 from studio.endpoints import NotDirect, UnknownEndpoint
+from studio.media.errors import HouseFault
 from studio.models import User
 from studio.statement_api import router as ledger_router
 
@@ -99,6 +100,13 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.TrackNotReady: 409,
     studio.TrackIsReady: 409,
     studio.FileForgotten: 409,
+    studio.TrackInTrash: 409,
+    studio.TrackDeleted: 404,
+    studio.MasterGone: 404,
+    studio.MasterIsCold: 409,
+    studio.NoRestore: 503,
+    studio.NoSuchFormat: 422,
+    studio.InvalidRegion: 422,
     studio.StaleTransition: 409,
     studio.TooManyWaiting: 429,
     studio.RateReached: 429,
@@ -133,6 +141,7 @@ STATUSES: Mapping[type[Exception], int] = {
     money.LedgerBusy: 503,
     money.RuleBroken: 500,
     PlanOutdated: 409,
+    HouseFault: 503,
 }
 # Where an error names no time of its own.
 RETRY_AFTER_SECONDS = {429: 30, 503: 2}
@@ -149,7 +158,7 @@ def domain_error(request: HttpRequest, error: Any) -> HttpResponse:
             {"field": p.field, "code": p.code, "message": str(p.message), "hint": str(p.hint)} for p in error.problems
         ]
     status = status_of(error)
-    if status >= 500 and not isinstance(error, studio.FalUnavailable):
+    if status >= 500 and not isinstance(error, studio.FalUnavailable | studio.NoRestore):
         logger.error("domain error", exc_info=error)
     retry_after = getattr(error, "retry_after_seconds", RETRY_AFTER_SECONDS.get(status))
     hint = str(error.hint) or _("See /api/docs for what is taken here.")
@@ -212,6 +221,7 @@ def unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
 
 api.exception_handler(studio.StudioError)(domain_error)
 api.exception_handler(money.LedgerError)(domain_error)
+api.exception_handler(HouseFault)(domain_error)
 api.exception_handler(ValidationError)(invalid_request)
 api.exception_handler(HttpError)(http_error)
 api.exception_handler(AuthenticationError)(unauthenticated)

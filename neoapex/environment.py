@@ -80,7 +80,22 @@ def redis_url(name: str, *, hint: str) -> str:
 
 def dollars_as_micros(name: str, default: str) -> int:
     """An amount like 10.00 as millionths of a dollar; at most six decimals, never negative."""
-    raw = text(name, default)
+    return _micros(name, text(name, default))
+
+
+def prices(name: str, default: str) -> dict[str, tuple[int, ...]]:
+    """What each of the things in `default` costs, in millionths of a dollar, as in STANDARD=0.023,GLACIER=0.0036.
+
+    A price may have parts, as in 0.03+0.01; there are as many as in the default. What is left out has its default.
+    """
+    usual, given = (dict(part.partition("=")[::2] for part in raw.split(",")) for raw in (default, text(name, default)))
+    parts = {what.strip(): price.strip().split("+") for what, price in (usual | given).items()}
+    if parts.keys() != usual.keys() or any(len(parts[what]) != len(usual[what].split("+")) for what in usual):
+        raise ImproperlyConfigured(f"{name} must be like {default}.")
+    return {what: tuple(_micros(name, amount) for amount in parts[what]) for what in usual}
+
+
+def _micros(name: str, raw: str) -> int:
     whole, _, fraction = raw.partition(".")
     if not (whole.isascii() and whole.isdigit() and len(whole) <= 9) or (
         fraction and not (fraction.isascii() and fraction.isdigit() and len(fraction) <= 6)

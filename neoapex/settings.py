@@ -109,6 +109,19 @@ MEDIA_ORIGINS = read.bucket_origins(
     AWS_STORAGE_BUCKET_NAME, AWS_S3_PUBLIC_ENDPOINT_URL, AWS_S3_REGION_NAME, AWS_S3_ADDRESSING_STYLE
 )
 
+# --- Keeping -------------------------------------------------------------------------------------------------------
+
+# Masters are for keeping: after so many days the bucket moves them to cold storage.
+NEOAPEX_ARCHIVE_AFTER_DAYS = read.whole_number("NEOAPEX_ARCHIVE_AFTER_DAYS", 30, at_least=1)
+NEOAPEX_RESTORE_TIER = read.one_of("NEOAPEX_RESTORE_TIER", "Standard", ("Expedited", "Standard", "Bulk"))
+NEOAPEX_RESTORE_DAYS = read.whole_number("NEOAPEX_RESTORE_DAYS", 7, at_least=1)
+NEOAPEX_TRASH_DAYS = read.whole_number("NEOAPEX_TRASH_DAYS", 30, at_least=1)
+# A GB for a month; and for a restore, a GB and a request.
+NEOAPEX_STORAGE_PRICES = read.prices("NEOAPEX_STORAGE_PRICES", "STANDARD=0.023,GLACIER=0.0036")
+RESTORES = "Expedited=0.03+0.01,Standard=0.01+0.00005,Bulk=0+0"
+NEOAPEX_RESTORE_PRICES = read.prices("NEOAPEX_RESTORE_PRICES", RESTORES)
+NEOAPEX_PRICES_SOURCE = read.text("NEOAPEX_PRICES_SOURCE", "Amazon’s list prices for us-east-1")
+
 # --- Database, broker, cache -----------------------------------------------------------------------------------------
 
 DATABASE_URL = read.text(
@@ -156,7 +169,8 @@ CELERY_TASK_TIME_LIMIT = 300
 CELERY_TASK_SOFT_TIME_LIMIT = 240
 # A long song from a slow host, and an audit of millions of entries, take their time.
 LONG_TASK = {"time_limit": 900, "soft_time_limit": 840}
-CELERY_TASK_ANNOTATIONS = {"studio.ingest": LONG_TASK, "ledger.audit": LONG_TASK}
+LONG_TASKS = ("studio.ingest", "ledger.audit", "studio.follow_restores", "studio.read_storage", "studio.empty_trash")
+CELERY_TASK_ANNOTATIONS = dict.fromkeys(LONG_TASKS, LONG_TASK)
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "studio.ingest": {"queue": "media"},
@@ -194,6 +208,9 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="3", minute="47"),
         "options": {"expires": 3600},
     },
+    "restores": {"task": "studio.follow_restores", "schedule": timedelta(minutes=5), "options": {"expires": 240}},
+    "storage": {"task": "studio.read_storage", "schedule": crontab(hour="4", minute="7"), "options": {"expires": 3600}},
+    "trash": {"task": "studio.empty_trash", "schedule": crontab(hour="4", minute="37"), "options": {"expires": 3600}},
     "deliveries": {"task": "webhooks.process_waiting", "schedule": timedelta(seconds=15), "options": {"expires": 60}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(NEOAPEX_HOME / "beat-schedule")

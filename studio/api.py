@@ -5,22 +5,23 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Header, Query, Router
 from ninja.errors import HttpError
 from ninja.responses import Status
 from pydantic import WithJsonSchema
 
-from studio import generations, queries, tracks
+from studio import downloads, generations, naming, queries, recipes, restores, takeaway, tracks, trash
 from studio.errors import InvalidInput, Problem
 from studio.fal.schemas import TextToMusicInput
-from studio.media import waveforms
-from studio.media.ranges import ranged_response
+from studio.media import clips, waveforms
+from studio.media.ranges import opened_response, ranged_response
 from studio.media.sniff import AUDIO_TYPES
-from studio.models import User
+from studio.models import Track, User
 from studio.schemas import (
     CancelOut,
+    ColdOut,
     ErrorOut,
     GenerationOut,
     GenerationsOut,
@@ -29,7 +30,7 @@ from studio.schemas import (
     TagsOut,
     TrackOut,
 )
-from studio.states import GenerationState
+from studio.states import GenerationState, RestoreTier
 from studio.tags import search
 
 router = Router()
@@ -74,16 +75,32 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return read
 
 
-def _file(path: str) -> Callable[[MediaView], MediaView]:
+def _file(path: str, *, cold: bool = False) -> Callable[[MediaView], MediaView]:
     """GET, and HEAD as well: download managers ask how large a file is before they fetch it."""
 
     def register(view: MediaView) -> MediaView:
         answers: dict[Any, Any] = {200: None, 206: None, 401: ErrorOut, 404: ErrorOut, 409: ErrorOut, 416: ErrorOut}
+        if cold:
+            answers[202] = ColdOut
         router.api_operation(["HEAD"], path, response=answers, include_in_schema=False)(view)
         router.get(path, response=answers, tags=["media"])(view)
         return view
 
     return register
+
+
+def sent(request: HttpRequest, file: takeaway.File) -> HttpResponseBase:
+    """A file in any part that is asked for; one that is only made by and by has no parts to give."""
+    disposition = downloads.disposition(file.name)
+    if file.opened is not None:
+        return opened_response(request, file.opened, file.content_type, disposition)
+    blocks = iter(()) if request.method == "HEAD" else file.blocks
+    response = StreamingHttpResponse(blocks, content_type=file.content_type)
+    # The name of this header is also what keeps such an answer off the threads of pages.
+    response["Accept-Ranges"] = "none"
+    response["Content-Disposition"] = disposition
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 @router.post(
@@ -134,7 +151,7 @@ def list_generations(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> GenerationsOut:
     """One's own generations, newest first. The timeline is left out here."""
-    page = queries.feed(person_of(request), before=cursor, limit=limit, state=state)
+    page = queries.feed(person_of(request), before=cursor, limit=limit, state=state, with_trash=True)
     items = [GenerationOut.of(card, with_timeline=False) for card in page.cards]
     return GenerationsOut(items=items, next_cursor=page.next_cursor)
 
@@ -165,12 +182,44 @@ def fetch_track_again(request: HttpRequest, track_id: UUID) -> TrackOut:
     return TrackOut.of(tracks.fetch_again(person=person_of(request), track_id=track_id))
 
 
+@_file("/tracks/zip")
+def read_zip(
+    request: HttpRequest,
+    track: Annotated[list[UUID], Query(min_length=1, max_length=takeaway.MAX_TRACKS)],
+    format: Annotated[list[Literal["master", "flac", "mp3"]], Query(min_length=1, max_length=3)] = ["master", "mp3"],  # noqa: A002, B006
+) -> HttpResponseBase:
+    """Several tracks, each in a folder with its `recipe.json`. Cold masters are named in a text file instead."""
+    return sent(request, takeaway.archive(person=person_of(request), track_ids=track, wanted=format))
+
+
+@router.get("/tracks/{track_id}", response={200: TrackOut, 401: ErrorOut, 404: ErrorOut}, tags=["songs"])
+def read_track(request: HttpRequest, track_id: UUID) -> TrackOut:
+    return TrackOut.of(tracks.own(person_of(request), track_id))
+
+
+@router.delete(
+    "/tracks/{track_id}", response={200: TrackOut, 401: ErrorOut, 404: ErrorOut, 409: ErrorOut}, tags=["songs"]
+)
+def trash_track(request: HttpRequest, track_id: UUID) -> TrackOut:
+    """Into the trash, from which there is a way back for 30 days. Nothing is given back: it was made."""
+    return TrackOut.of(trash.put(person=person_of(request), track_id=track_id))
+
+
+@router.post(
+    "/tracks/{track_id}/restore-from-trash",
+    response={200: TrackOut, 401: ErrorOut, 404: ErrorOut, 409: ErrorOut},
+    tags=["songs"],
+)
+def restore_track_from_trash(request: HttpRequest, track_id: UUID) -> TrackOut:
+    return TrackOut.of(trash.put_back(person=person_of(request), track_id=track_id))
+
+
 @_file("/tracks/{track_id}/preview")
 def preview(request: HttpRequest, track_id: UUID) -> HttpResponseBase:
     """The MP3 that the player plays, with Range."""
     track = tracks.own_ready(person_of(request), track_id)
     return ranged_response(
-        request, track.preview_key, "audio/mpeg", tracks.file_name(track, "mp3"), as_attachment=False
+        request, track.preview_key, "audio/mpeg", naming.file_name(track, "mp3"), as_attachment=False
     )
 
 
@@ -192,17 +241,72 @@ def read_peaks(
         response["Cache-Control"] = "private, max-age=86400, immutable"
         return response
     return ranged_response(
-        request, key, "application/octet-stream", tracks.file_name(track, "dat"), as_attachment=False
+        request, key, "application/octet-stream", naming.file_name(track, "dat"), as_attachment=False
     )
 
 
-@_file("/tracks/{track_id}/master")
-def master(request: HttpRequest, track_id: UUID) -> HttpResponseBase:
-    """The master as fal made it, as a download."""
-    track = tracks.own_ready(person_of(request), track_id)
-    name = tracks.file_name(track, track.master_format)
+@_file("/tracks/{track_id}/master", cold=True)
+def master(request: HttpRequest, track_id: UUID, tier: RestoreTier | None = None) -> HttpResponseBase:
+    """The master as fal made it, byte for byte. One in cold storage is asked back: 202, and when it will be ready."""
+    person = person_of(request)
+    if request.method == "HEAD":
+        # Whoever only looks starts nothing.
+        track = restores.look(tracks.own_kept(person, track_id))
+    else:
+        track = restores.ask(person=person, track_id=track_id, tier=tier or "")
+    if track.master_storage not in takeaway.AT_HAND:
+        return _on_its_way(track)
+    name = naming.file_name(track, track.master_format)
     content_type = AUDIO_TYPES.get(track.master_format, "application/octet-stream")
     return ranged_response(request, track.master_key, content_type, name, as_attachment=True)
+
+
+def _on_its_way(track: Track) -> HttpResponseBase:
+    answer = ColdOut(storage=track.master_storage, ready_by=track.restore_ready_by)
+    return JsonResponse(answer.model_dump(mode="json"), status=202, headers={"Cache-Control": "no-store"})
+
+
+@_file("/tracks/{track_id}/download")
+def download(
+    request: HttpRequest,
+    track_id: UUID,
+    format: Literal["wav", "flac", "mp3", "ogg", "m4a"] | None = None,  # noqa: A002
+) -> HttpResponseBase:
+    """The track with its recipe and credits inside the file: in its master's format, as FLAC or as MP3."""
+    person = person_of(request)
+    wanted = format or tracks.own_ready(person, track_id).master_format
+    return sent(request, takeaway.file_of(person=person, track_id=track_id, wanted=wanted))
+
+
+@router.get(
+    "/tracks/{track_id}/recipe",
+    response={200: dict[str, Any], 401: ErrorOut, 404: ErrorOut, 409: ErrorOut},
+    tags=["media"],
+)
+def read_recipe(request: HttpRequest, track_id: UUID) -> HttpResponseBase:
+    """All that makes the track again, as the `recipe.json` of a ZIP."""
+    track = tracks.own_ready(person_of(request), track_id)
+    headers = {"Content-Disposition": downloads.disposition(f"{naming.stem(track)}.recipe.json")}
+    return HttpResponse(recipes.as_file(track), content_type="application/json", headers=headers)
+
+
+@_file("/tracks/{track_id}/clip")
+def read_clip(
+    request: HttpRequest,
+    track_id: UUID,
+    start: Annotated[float, Query(ge=0)] = 0.0,
+    end: Annotated[float | None, Query(gt=0)] = None,
+    format: clips.Output = "mp3",  # noqa: A002
+    match: UUID | None = None,
+) -> HttpResponseBase:
+    """A region of at most 60 seconds with two around it, faded, and no louder than the track `match`."""
+    made, body = takeaway.clip(
+        person=person_of(request), track_id=track_id, start=start, end=end, output=format, match=match
+    )
+    response = HttpResponse(body, content_type=clips.CONTENT_TYPES[format])
+    response["X-Clip-Start"], response["X-Clip-End"] = str(made.start_ms / 1000), str(made.end_ms / 1000)
+    response["Cache-Control"] = "private, max-age=3600"
+    return response
 
 
 @router.get("/tags", response={200: TagsOut, 401: ErrorOut}, tags=["tags"])

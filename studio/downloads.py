@@ -2,9 +2,11 @@
 
 import csv
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
+from urllib.parse import quote
 
 from django.http import StreamingHttpResponse
 
@@ -12,6 +14,8 @@ CSV: Final = "text/csv; charset=utf-8"
 # A spreadsheet takes a cell that begins so for a formula; in some languages the wide forms, too.
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _AMOUNT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+# What RFC 8187 lets stand in an extended value beside letters and digits.
+_PLAIN: Final = "!#$&+-.^_`|~"
 # Rows are sent together: each block that goes out has its price.
 ROWS_A_BLOCK: Final = 200
 
@@ -45,3 +49,15 @@ class _Echo:
 
     def write(self, row: str) -> str:
         return row
+
+
+def disposition(name: str, *, inline: bool = False) -> str:
+    """A Content-Disposition after RFC 6266: the name in ASCII for all, and whole for who reads RFC 8187."""
+    kind = "inline" if inline else "attachment"
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    plain = "".join(c if c.isprintable() and c not in '"\\%' else "_" for c in plain)
+    if plain == name:
+        return f'{kind}; filename="{plain}"'
+    # What is left of a name in another script may begin with the underscores that follow the title.
+    plain = "song" + plain if plain.startswith(("_", "-", ".")) else plain
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe=_PLAIN)}"

@@ -136,6 +136,48 @@ class FileForgotten(StudioError):
     hint = _("Make the song again from its recipe.")
 
 
+class TrackInTrash(StudioError):
+    code = "track_in_trash"
+    message = _("This track is in the trash.")
+    hint = _("Put it back first; that costs nothing.")
+
+
+class TrackDeleted(StudioError):
+    code = "track_deleted"
+    message = _("This track was in the trash for its time, and its files are deleted.")
+    hint = _("Make the song again from its recipe.")
+
+
+class MasterGone(StudioError):
+    code = "master_gone"
+    message = _("The master is missing from the studio's storage.")
+    hint = _("The MP3 may still play. Ask an admin of the studio to look for it.")
+
+
+class MasterIsCold(StudioError):
+    code = "master_is_cold"
+    message = _("The master is in cold storage, and has to be asked back first.")
+    hint = _("The MP3 is there at once. Ask for the master by the track's /master address or its page.")
+
+
+class NoRestore(StudioError):
+    code = "no_restore"
+    message = _("The storage did not take the request, so nothing is on its way.")
+    hint = _("Choose another speed, or try again in an hour.")
+
+
+class NoSuchFormat(StudioError):
+    code = "no_such_format"
+    message = _("This track can't be had in that format.")
+    hint = _("Take the format of its master, or the MP3. FLAC is for WAV masters of up to 24 bits.")
+
+
+class InvalidRegion(StudioError):
+    code = "invalid_region"
+    message = _("There is no such part of this track.")
+    hint = _("Give start and end in seconds, the end after the start, and at most 60 seconds between them.")
+
+
 class AccountClosed(StudioError):
     """A deactivated person's request that came in just before, and would have started something after."""
 

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from studio.states import GenerationState, MasterStorage, TrackState, Whose
+from studio.states import GenerationState, MasterStorage, RestoreTier, TrackState, Whose
 
 HOLD_REFERENCE: Final = "generation:"
 
@@ -191,6 +191,13 @@ class TrackQuerySet(models.QuerySet["Track"]):
         """To be fetched, and not given up by the workers."""
         return self.filter(state=TrackState.PENDING, dead_at=None)
 
+    def kept(self) -> "TrackQuerySet":
+        """Those with files, in the trash or not."""
+        return self.filter(state=TrackState.READY, purged_at=None)
+
+    def in_trash(self) -> "TrackQuerySet":
+        return self.kept().filter(trashed_at__isnull=False)
+
     def in_doubt(self) -> "TrackQuerySet":
         """To be fetched, with something in the way that a person should know of."""
         return self.filter(state=TrackState.PENDING).exclude(alarm="")
@@ -235,8 +242,19 @@ class Track(models.Model):
     dead_at = models.DateTimeField(null=True)
     alarm = models.TextField(blank=True, default="")
 
+    # Of a master that was asked back from cold storage: by whose wish it comes, until when it stays, who knows of it.
+    restore_asked_at = models.DateTimeField(null=True)
+    restore_tier = models.CharField(max_length=10, choices=RestoreTier.choices, blank=True, default="", db_default="")
+    restore_ready_by = models.DateTimeField(null=True)
+    restored_until = models.DateTimeField(null=True)
+    restore_told_at = models.DateTimeField(null=True)
+    restore_seen_at = models.DateTimeField(null=True)
+
     created_at = models.DateTimeField(db_default=Now())
     ready_at = models.DateTimeField(null=True)
+    # From the trash there is a way back, until the files are deleted. The row stays, and the money with it.
+    trashed_at = models.DateTimeField(null=True)
+    purged_at = models.DateTimeField(null=True)
 
     objects: ClassVar[TrackQuerySet] = TrackQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -245,6 +263,16 @@ class Track(models.Model):
             models.Index(fields=["person", "-created_at", "-id"], name="track_library"),
             models.Index(fields=["run_at"], condition=Q(state="PENDING"), name="track_pending"),
             models.Index(fields=["created_at"], condition=Q(state="PENDING") & ~Q(alarm=""), name="track_in_doubt"),
+            models.Index(
+                fields=["person", "-trashed_at"],
+                condition=Q(trashed_at__isnull=False, purged_at=None),
+                name="track_in_trash",
+            ),
+            models.Index(
+                fields=["restore_asked_at"],
+                condition=Q(master_storage__in=["RESTORING", "RESTORED"]),
+                name="track_asked_back",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["generation", "variation"], name="track_variation_once"),
@@ -263,10 +291,26 @@ class Track(models.Model):
             ),
             models.CheckConstraint(condition=Q(variation__lte=1), name="track_variation_zero_or_one"),
             models.CheckConstraint(condition=Q(dead_at=None) | Q(state="PENDING"), name="track_dead_is_pending"),
+            models.CheckConstraint(condition=Q(trashed_at=None) | Q(state="READY"), name="track_trashed_was_ready"),
+            models.CheckConstraint(
+                condition=Q(purged_at=None) | Q(trashed_at__isnull=False), name="track_purged_was_trashed"
+            ),
+            models.CheckConstraint(
+                condition=Q(master_storage__in=MasterStorage.values), name="track_master_storage_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(master_storage="RESTORING") | Q(restore_asked_at__isnull=False),
+                name="track_restoring_has_time",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.title} ({self.state})"
+
+    @property
+    def is_away(self) -> bool:
+        """The master can't be downloaded as it is."""
+        return self.master_storage in (MasterStorage.GLACIER, MasterStorage.RESTORING)
 
 
 class Event(models.Model):

@@ -7,7 +7,7 @@ from statistics import quantiles
 from typing import Literal
 from uuid import UUID
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from studio import pricing, sentences
@@ -15,6 +15,7 @@ from studio.errors import NotFound
 from studio.fal import breaker
 from studio.models import Generation, Track, User
 from studio.states import GenerationState as State
+from studio.states import TrackState
 
 Phase = Literal["waiting", "sent", "running", "saving", "ready", "failed", "cancelled"]
 
@@ -44,6 +45,11 @@ class Card:
     @property
     def phase(self) -> Phase:
         return PHASES[self.generation.state]
+
+    @property
+    def kept(self) -> list[Track]:
+        """What can be downloaded."""
+        return [track for track in self.tracks if track.state == TrackState.READY and track.trashed_at is None]
 
     @property
     def title(self) -> str:
@@ -108,9 +114,15 @@ class FeedPage:
     next_cursor: str | None
 
 
-def feed(person: User, before: str | None = None, limit: int = 20, state: str | None = None) -> FeedPage:
+def feed(
+    person: User, before: str | None = None, limit: int = 20, state: str | None = None, *, with_trash: bool = False
+) -> FeedPage:
     """A page of a person's generations, newest first, after the cursor `before`; a bad cursor is the start."""
     rows = _with_tracks(Generation.objects.of(person))
+    if not with_trash:
+        outside = Track.objects.filter(generation=OuterRef("pk"), trashed_at=None)
+        trashed = Track.objects.filter(generation=OuterRef("pk"), trashed_at__isnull=False)
+        rows = rows.filter(Exists(outside) | ~Exists(trashed))
     if state is not None:
         rows = rows.filter(state=state)
     at, last_id = _read_cursor(before)

@@ -8,7 +8,7 @@ from ninja import Schema
 
 from ledger.money import format_dollars
 from ledger.schemas import BalanceOut, EntryOut
-from studio import timeline
+from studio import timeline, trash
 from studio.errors import Problem
 from studio.generations import Quote
 from studio.models import Track
@@ -61,6 +61,13 @@ class MasterOut(Schema):
     storage: str
 
 
+class ColdOut(Schema):
+    """A master that is on its way back from cold storage, and by when it should be there."""
+
+    storage: str
+    ready_by: datetime | None
+
+
 class ReasonOut(Schema):
     code: str
     message: str
@@ -79,10 +86,13 @@ class TrackOut(Schema):
     preview_url: str | None
     peaks_url: str | None
     master: MasterOut | None
+    trashed_at: datetime | None
+    # When its files are deleted; of what is deleted, when that was.
+    deletes_at: datetime | None
 
     @classmethod
     def of(cls, track: Track) -> "TrackOut":
-        ready = track.state == "READY"
+        ready = track.state == "READY" and track.purged_at is None
         address = f"/api/tracks/{track.pk}"
         return cls(
             id=track.pk,
@@ -100,6 +110,8 @@ class TrackOut(Schema):
             master=MasterOut(format=track.master_format, bytes=track.master_bytes or 0, storage=track.master_storage)
             if ready
             else None,
+            trashed_at=track.trashed_at,
+            deletes_at=track.purged_at or trash.deletes_at(track),
         )
 
 

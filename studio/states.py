@@ -27,6 +27,14 @@ class MasterStorage(TextChoices):
     RESTORED = "RESTORED"
 
 
+class RestoreTier(TextChoices):
+    """How fast a master is fetched back from cold storage; the words are S3's."""
+
+    EXPEDITED = "Expedited"
+    STANDARD = "Standard"
+    BULK = "Bulk"
+
+
 class Whose(TextChoices):
     """Whose side a failure is on."""
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from studio import dispatch, sweep, tracks
+from studio import dispatch, restores, sweep, tracks, trash
 
 
 @shared_task(name="studio.dispatch")
@@ -40,3 +40,18 @@ def tidy(**_: object) -> None:
 @shared_task(name="studio.ingest")
 def ingest(*, track_id: str, **_: object) -> None:
     tracks.fetch(UUID(track_id))
+
+
+@shared_task(name="studio.follow_restores")
+def follow_restores(**_: object) -> None:
+    restores.follow()
+
+
+@shared_task(name="studio.read_storage")
+def read_storage(**_: object) -> None:
+    restores.read_storage()
+
+
+@shared_task(name="studio.empty_trash")
+def empty_trash(**_: object) -> None:
+    trash.empty()

@@ -26,6 +26,20 @@ _REACHED: Final[dict[str, Promise]] = {
     State.LOST: gettext_lazy("No sign of life from fal; we keep asking"),
     State.INGESTING: gettext_lazy("Done; being saved"),
 }
+_MASTER: Final = {
+    "RESTORING": (
+        gettext_lazy("The master was asked back from cold storage"),
+        gettext_lazy("The master of %s was asked back from cold storage"),
+    ),
+    "RESTORED": (
+        gettext_lazy("The master is back from cold storage"),
+        gettext_lazy("The master of %s is back from cold storage"),
+    ),
+}
+_TRASHED: Final = {
+    True: (gettext_lazy("Put in the trash"), gettext_lazy("Variation %s was put in the trash")),
+    False: (gettext_lazy("Put back"), gettext_lazy("Variation %s was put back")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +68,10 @@ def _words(event: Event, tracks: Sequence[Track], *, first: bool) -> str:
         return _("You asked to cancel it")
     if data.get("fetched_again"):
         return _named_track(data["track"], tracks, _("The song is fetched again"), _("Variation %s is fetched again"))
+    if data.get("master") in _MASTER:
+        return _named_track(data["track"], tracks, *map(str, _MASTER[data["master"]]))
+    if data.get("trashed") is not None:
+        return _named_track(data["track"], tracks, *map(str, _TRASHED[data["trashed"]]))
     if data.get("track"):
         return _named_track(data["track"], tracks, _("The song is saved"), _("Variation %s is saved"))
     if isinstance(data.get("queue_position"), int):

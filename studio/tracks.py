@@ -16,7 +16,15 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from studio import admin_log, doorbell, settling, transitions
-from studio.errors import FileForgotten, NotFound, StaleTransition, TrackIsReady, TrackNotReady
+from studio.errors import (
+    FileForgotten,
+    NotFound,
+    StaleTransition,
+    TrackDeleted,
+    TrackInTrash,
+    TrackIsReady,
+    TrackNotReady,
+)
 from studio.media.errors import HostRefused, HouseFault, SourceFault, SourceTooSlow, SourceUnavailable
 from studio.models import Generation, Track, TrackQuerySet, User
 from studio.states import GenerationState
@@ -75,18 +83,24 @@ def own(person: User, track_id: UUID) -> Track:
 
 
 def own_ready(person: User, track_id: UUID) -> Track:
-    """:raises NotFound: as `own`. :raises TrackNotReady: it can't be heard (yet)."""
+    """What can be heard, be it in the trash.
+
+    :raises NotFound: as `own`. :raises TrackNotReady: it can't be heard (yet). :raises TrackDeleted: not any more.
+    """
     track = own(person, track_id)
     if track.state != State.READY:
         raise TrackNotReady
+    if track.purged_at is not None:
+        raise TrackDeleted
     return track
 
 
-def file_name(track: Track, extension: str) -> str:
-    """A name for a download that sorts and says what it is: title, the track's short id, its seed."""
-    kept = "".join(c if c.isalnum() or c in " -'" else " " for c in track.title)
-    title = "-".join(kept.split())[:60] or "song"
-    return f"{title}__{track.pk.hex[:8]}__{track.generation.seed}.{extension}"
+def own_kept(person: User, track_id: UUID) -> Track:
+    """:raises NotFound, TrackNotReady, TrackDeleted: as `own_ready`. :raises TrackInTrash: put it back first."""
+    track = own_ready(person, track_id)
+    if track.trashed_at is not None:
+        raise TrackInTrash
+    return track
 
 
 def fetch(track_id: UUID) -> None:

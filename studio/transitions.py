@@ -10,6 +10,7 @@ from studio import live
 from studio.errors import StaleTransition
 from studio.models import Event, Generation, Track
 from studio.states import GenerationState as G
+from studio.states import MasterStorage as M
 from studio.states import TrackState as T
 
 GENERATION: Final[Mapping[G, frozenset[G]]] = {
@@ -27,6 +28,14 @@ TRACK: Final[Mapping[T, frozenset[T]]] = {
     T.PENDING: frozenset({T.READY, T.UNREADABLE}),
     T.READY: frozenset(),
     T.UNREADABLE: frozenset({T.PENDING}),
+}
+# What the bucket says of a master. Whoever copies one back by hand makes it STANDARD; a restore that comes to nothing
+# leaves it cold.
+MASTER: Final[Mapping[M, frozenset[M]]] = {
+    M.STANDARD: frozenset({M.GLACIER}),
+    M.GLACIER: frozenset({M.RESTORING, M.STANDARD}),
+    M.RESTORING: frozenset({M.RESTORED, M.GLACIER, M.STANDARD}),
+    M.RESTORED: frozenset({M.GLACIER, M.STANDARD}),
 }
 FINAL: Final = frozenset({G.READY, G.FAILED, G.CANCELLED})
 
@@ -69,6 +78,16 @@ def advance_track(track: Track, to: T, **fields: object) -> None:
     if to not in TRACK[came_from]:
         raise StaleTransition(came_from, to)
     if not Track.objects.filter(pk=track.pk, state=came_from).update(state=to, **fields):
+        raise StaleTransition(came_from, to)
+    track.refresh_from_db()
+
+
+def advance_master(track: Track, to: M, **fields: object) -> None:
+    """The same for where a track's master is. :raises StaleTransition: as `advance`."""
+    came_from = M(track.master_storage)
+    if to not in MASTER[came_from]:
+        raise StaleTransition(came_from, to)
+    if not Track.objects.filter(pk=track.pk, master_storage=came_from).update(master_storage=to, **fields):
         raise StaleTransition(came_from, to)
     track.refresh_from_db()
 

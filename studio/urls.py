@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import URLPattern, path
 
-from studio.views import budget, budget_export, pages, quotes, songs, tokens, welcome
+from studio.views import budget, budget_export, masters, pages, quotes, songs, tokens, trash, welcome
 
 urlpatterns: list[URLPattern] = [
     path("", pages.studio, name="studio"),
@@ -14,6 +14,11 @@ urlpatterns: list[URLPattern] = [
     path("generations/<uuid:generation_id>/cancel", songs.cancel, name="cancel"),
     path("generations/<uuid:generation_id>/again", songs.again, name="again"),
     path("tracks/<uuid:track_id>/fetch-again", songs.fetch_again, name="fetch_again"),
+    path("tracks/<uuid:track_id>/master/", masters.master, name="master"),
+    path("tracks/<uuid:track_id>/master/restore", masters.restore, name="restore_master"),
+    path("tracks/<uuid:track_id>/trash", trash.put, name="put_in_trash"),
+    path("tracks/<uuid:track_id>/put-back", trash.put_back, name="put_back"),
+    path("trash/", trash.show, name="trash"),
     path("budget/", budget.budget, name="budget"),
     path("budget/export.csv", budget_export.export_csv, name="budget_csv"),
     path("budget/export.json", budget_export.export_json, name="budget_json"),

@@ -19,6 +19,7 @@ from ledger.admin import WindowAdmin, references
 from ledger.admin.pages import person_of
 from ledger.admin.windows import dollars, link_to, list_address
 from studio import endpoints, timeline, tracks
+from studio.admin.storage import storage_page
 from studio.admin.traffic import fal_page
 from studio.errors import StudioError
 from studio.models import AccessToken, Generation, Track, User, generation_id_of
@@ -131,7 +132,7 @@ class DoubtFilter(admin.SimpleListFilter):
     parameter_name = "doubt"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:  # noqa: ARG002
-        return [("any", _("With an alarm")), ("dead", _("Left for a person"))]
+        return [("any", _("With an alarm")), ("dead", _("Left for a person")), ("missing", _("Files are missing"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
         match self.value():
@@ -139,6 +140,8 @@ class DoubtFilter(admin.SimpleListFilter):
                 return queryset.filter(state=TrackState.PENDING).exclude(alarm="")
             case "dead":
                 return queryset.filter(state=TrackState.PENDING, dead_at__isnull=False)
+            case "missing":
+                return queryset.filter(state=TrackState.READY, purged_at=None).exclude(alarm="")
         return queryset
 
 
@@ -150,6 +153,10 @@ class TrackAdmin(WindowAdmin):
     list_select_related = ("person",)
     exclude = ("source_url",)
     actions = ("try_again",)  # type: ignore[assignment] # unlike other windows, this one has an act
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(storage_page)
+        return [path("storage/", view, name="studio_track_storage"), *super().get_urls()]
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("studio.change_track")

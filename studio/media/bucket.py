@@ -8,10 +8,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from botocore.exceptions import BotoCoreError
-from django.utils.http import content_disposition_header
 from storages.backends.s3 import S3Storage  # type: ignore[import-untyped]
 from urllib3.exceptions import HTTPError
 
+from studio.downloads import disposition as content_disposition
 from studio.media.bucket_client import bucket_faults, call, client_config, pages
 from studio.media.bucket_sink import INCOMING, BucketSink
 from studio.media.errors import HouseFault, StorageUnreachable
@@ -179,7 +179,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]
         seconds: int = LINK_SECONDS,
         method: str = "GET",
     ) -> str:
-        disposition = content_disposition_header(as_attachment, name) or "inline"
+        disposition = content_disposition(name, inline=not as_attachment)
         answer = {"ResponseContentDisposition": disposition, "ResponseContentType": content_type}
         # A link is signed for one method.
         return self._sign("head_object" if method == "HEAD" else "get_object", key, seconds, **answer)

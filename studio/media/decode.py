@@ -16,7 +16,7 @@ from studio.media.pcm import LAYOUTS, Pcm
 from studio.media.stage import Stage
 from studio.media.storage import Sink
 
-_DEMUXERS = {"flac": "flac", "ogg": "ogg", "mp3": "mp3", "m4a": "mov"}
+DEMUXERS = {"flac": "flac", "ogg": "ogg", "mp3": "mp3", "m4a": "mov"}
 # How far a decoder may stay behind the duration in the header: lossy ones cut their own delay and padding off.
 _SLACK_SECONDS = {"flac": 0.0, "ogg": 0.25, "mp3": 0.25, "m4a": 0.25}
 _QUEUED_BLOCKS = 16
@@ -191,7 +191,7 @@ def decode(file: BinaryIO | io.RawIOBase, kind: str, listener: Listener) -> None
     """
     try:
         with av.open(
-            file, mode="r", format=_DEMUXERS[kind], buffer_size=_READ_BYTES, metadata_errors="replace"
+            file, mode="r", format=DEMUXERS[kind], buffer_size=_READ_BYTES, metadata_errors="replace"
         ) as container:
             _decode_audio(container, kind, listener)
     except av.error.FFmpegError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import av
 import lameenc
@@ -9,7 +10,13 @@ import numpy as np
 
 from studio.media.errors import EncoderFailed
 from studio.media.pcm import LAYOUTS, Pcm
-from studio.media.storage import Sink
+
+
+class Target(Protocol):
+    """A sink of the storage, or anything else that takes bytes."""
+
+    def write(self, data: bytes, /) -> int: ...
+
 
 BIT_RATE_KBPS = 128
 QUALITY = 3
@@ -25,7 +32,7 @@ def preview_rate(sample_rate: int) -> int:
     return 44_100 if sample_rate % 11_025 == 0 else 48_000
 
 
-def encode(blocks: Iterator[Pcm], sink: Sink, *, sample_rate: int, channels: int) -> None:
+def encode(blocks: Iterator[Pcm], sink: Target, *, sample_rate: int, channels: int) -> None:
     """Writes the MP3 of `blocks` to `sink` without committing it; raises EncoderFailed and the sink's HouseFault."""
     if sample_rate != preview_rate(sample_rate) or channels > 2:
         blocks = _resampled(blocks, sample_rate, channels)

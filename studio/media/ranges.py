@@ -14,8 +14,9 @@ from django.http import (
     HttpResponseRedirect,
     StreamingHttpResponse,
 )
-from django.utils.http import content_disposition_header, http_date
+from django.utils.http import http_date
 
+from studio.downloads import disposition
 from studio.media.storage import MediaStorage, StoredFile, default_storage
 
 _ONE_RANGE = re.compile(r"bytes[ \t]*=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.ASCII | re.IGNORECASE)
@@ -49,11 +50,18 @@ def ranged_response(
         stored = storage.open_file(key)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise Http404 from error
+    return opened_response(request, stored, content_type, disposition(filename, inline=not as_attachment))
+
+
+def opened_response(
+    request: HttpRequest, stored: StoredFile, content_type: str, content_disposition: str
+) -> HttpResponseBase:
+    """The same for a file that is open, or one that is made like it; it is closed when the answer is."""
     response = _respond(request, stored, content_type)
     response["Accept-Ranges"] = "bytes"
     response["ETag"] = stored.etag
     response["Last-Modified"] = http_date(stored.modified_at.timestamp())
-    response["Content-Disposition"] = str(content_disposition_header(as_attachment, filename) or "inline")
+    response["Content-Disposition"] = content_disposition
     response["X-Content-Type-Options"] = "nosniff"
     return response
 

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studio", "0004_track_dead_letter"),
+        ("studio", "0006_trash_and_restores"),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studio", "0004_track_dead_letter"),
+        ("studio", "0007_when_songs_were_asked_for"),
     ]
 
     operations = [

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from ledger.models import Entry, EntryKind
 from ledger.money import display_dollars, whole_percent
 from ledger.queries import Balance
-from studio import tracks
+from studio import takeaway, tracks
 from studio.models import Track
 from studio.queries import Card
 from studio.statements import Line
@@ -40,6 +40,14 @@ def icon(name: str) -> SafeString:
 @register.filter
 def dollars(micros: int) -> str:
     return display_dollars(micros)
+
+
+@register.filter
+def cents(micros: int) -> str:
+    """About how much, for what is no charge: to the cent, and in words below one."""
+    if micros <= 0:
+        return _("free")
+    return display_dollars((micros + 5_000) // 10_000 * 10_000) if micros >= 10_000 else _("less than $0.01")
 
 
 @register.filter
@@ -71,6 +79,11 @@ def clock_since(moment: datetime) -> str:
 def month_name(month: str) -> str:
     """2026-11 as Nov."""
     return dateformat.format(date.fromisoformat(f"{month}-01"), "M")
+
+
+@register.filter
+def formats(track: Track) -> list[str]:
+    return takeaway.formats(track)
 
 
 @register.filter

@@ -4,7 +4,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from studio import queries
+from studio import queries, restores
 from studio.views.composer import composer, filled
 from studio.views.people import PersonRequest, for_people
 
@@ -18,5 +18,11 @@ def studio(request: PersonRequest) -> HttpResponse:
         return render(request, "studio/feed_more.html", {"feed": feed})
     form = filled(request)
     chosen = bool({"example", "recipe"} & set(request.GET))
-    shown = {"feed": feed, "filled": chosen, "older": "before" in request.GET, **composer(form, request.user)}
+    shown = {
+        "feed": feed,
+        "filled": chosen,
+        "older": "before" in request.GET,
+        "masters_back": restores.notices(request.user),
+        **composer(form, request.user),
+    }
     return render(request, "studio/page.html", shown)

@@ -44,6 +44,7 @@ def views(song_id: str) -> Iterator[View]:
     yield View("song", f"/generations/{song_id}/", whole=True)
     yield View("empty", "/#songs", who="admin")
     yield View("budget", "/budget/", whole=True)
+    yield View("trash", "/trash/")
     yield View("tokens", "/account/tokens/")
     yield View("password", "/accounts/password/set/")
     yield View("email", "/accounts/email/")

@@ -17,13 +17,14 @@ MINE = (
     "/?example=1",
     "/#songs",
     "/budget/",
+    "/trash/",
     "/account/tokens/",
     "/accounts/password/set/",
     "/accounts/email/",
     "/accounts/logout/",
 )
 STRANGERS = ("/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/")
-TOUCHED = "button, input:not([type=hidden]), select, summary, .lane-download, .tabs a"
+TOUCHED = "button, input:not([type=hidden]), select, summary, .lane-download, .takeaway-link, .tier, .tabs a"
 TOO_SMALL = f"""() => [...document.querySelectorAll('{TOUCHED}')]
     .filter((element) => element.checkVisibility({{visibilityProperty: true}}))
     .map((element) => [element.outerHTML.slice(0, 80), element.getBoundingClientRect()])

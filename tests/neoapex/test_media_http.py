@@ -107,7 +107,7 @@ def test_what_is_not_ready_says_so(program: Client, ada: User, state: str, what:
 @pytest.mark.parametrize("what", ["master", "preview", "peaks", "peaks?format=json"])
 def test_a_file_that_is_gone_is_not_there(program: Client, ada: User, what: str) -> None:
     track = factories.make_track(factories.make_generation(person=ada, state="READY"))
-    assert_structured(fetch(program, track, what), 404, "not_found")
+    assert_structured(fetch(program, track, what), 404, "master_gone" if what == "master" else "not_found")
 
 
 @pytest.mark.parametrize(

@@ -270,8 +270,35 @@ def test_strangers_are_counted_in_production_and_not_on_a_laptop() -> None:
 
 # --- .env.example ----------------------------------------------------------------------------------------------------
 
+PRICES = "COLD=0.0036,WARM=0.03+0.01"
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("", {"COLD": (3_600,), "WARM": (30_000, 10_000)}),
+        ("WARM=1+0", {"COLD": (3_600,), "WARM": (1_000_000, 0)}),
+        (" COLD = 0.004 , WARM=0.1+0.2", {"COLD": (4_000,), "WARM": (100_000, 200_000)}),
+    ],
+)
+def test_prices_are_read_to_the_millionth(
+    monkeypatch: pytest.MonkeyPatch, given: str, read: dict[str, tuple[int, ...]]
+) -> None:
+    monkeypatch.setenv("NEOAPEX_STORAGE_PRICES", given)
+    assert environment.prices("NEOAPEX_STORAGE_PRICES", PRICES) == read
+
+
+@pytest.mark.parametrize(
+    "given", ["x", "COLD", "COLD=", "COLD=-1", "COLD=1+2", "WARM=1", "HOT=1", "COLD=1e3", "COLD=1,"]
+)
+def test_a_price_that_can_t_be_read_is_named(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("NEOAPEX_STORAGE_PRICES", given)
+    with pytest.raises(ImproperlyConfigured, match="NEOAPEX_STORAGE_PRICES"):
+        environment.prices("NEOAPEX_STORAGE_PRICES", PRICES)
+
+
 READING = re.compile(
-    r"""\b(?:read\.)?(?:text|url|whole_number|one_of|switch|names|rate|dollars_as_micros|redis_url|webhook_secret)"""
+    r"""\b(?:read\.)?(?:text|url|whole_number|one_of|switch|names|rate|prices|dollars_as_micros|redis_url|webhook_secret)"""
     r"""\(\s*"([A-Z0-9_]+)\""""
 )
 LISTED = re.compile(r"^#? ?([A-Z][A-Z0-9_]+)=", re.MULTILINE)

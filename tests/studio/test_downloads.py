@@ -33,3 +33,22 @@ def test_every_row_arrives_behind_its_mark(count: int) -> None:
     assert text.startswith("\ufeffname,amount")
     rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
     assert rows[1:] == [[f"ä, {number}", "1.50"] for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("a-b__1__2.wav", 'attachment; filename="a-b__1__2.wav"'),
+        ("café.wav", "attachment; filename=\"cafe.wav\"; filename*=UTF-8''caf%C3%A9.wav"),
+        ("夜__1__2.wav", "attachment; filename=\"song__1__2.wav\"; filename*=UTF-8''%E5%A4%9C__1__2.wav"),
+        ("it's.wav", 'attachment; filename="it\'s.wav"'),
+        ('a"\\b.wav', "attachment; filename=\"a__b.wav\"; filename*=UTF-8''a%22%5Cb.wav"),
+        ("a\r\nX: y", "attachment; filename=\"a__X: y\"; filename*=UTF-8''a%0D%0AX%3A%20y"),
+    ],
+)
+def test_a_name_is_told_in_ascii_and_whole(name: str, header: str) -> None:
+    assert downloads.disposition(name) == header
+
+
+def test_what_is_shown_in_the_page_is_no_attachment() -> None:
+    assert downloads.disposition("a.mp3", inline=True) == 'inline; filename="a.mp3"'

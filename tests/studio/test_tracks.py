@@ -10,7 +10,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from studio import settling, tracks
+from studio import naming, settling, tracks
 from studio.errors import NotFound, TrackNotReady
 from studio.media.errors import (
     AudioUnreadable,
@@ -433,7 +433,7 @@ def test_a_track_that_can_not_be_heard_yet_says_so(track: Track) -> None:
 def test_a_download_is_named_by_title_id_and_seed(track: Track, title: str, name: str) -> None:
     mine = again(track)
     mine.title = title
-    assert tracks.file_name(mine, "wav") == f"{name}__{mine.pk.hex[:8]}__{mine.generation.seed}.wav"
+    assert naming.file_name(mine, "wav") == f"{name}__{mine.pk.hex[:8]}__{mine.generation.seed}.wav"
 
 
 def test_a_generation_is_ready_only_with_its_tracks(track: Track) -> None:

@@ -35,11 +35,11 @@ def test_a_card_says_its_state_in_words(browser: Client, state: str) -> None:
     assert ("data-unfinished" in page.content.decode()) == (state not in factories.FINAL)
 
 
-def test_a_card_of_two_has_two_lanes_with_preview_peaks_and_master(browser: Client) -> None:
+def test_a_card_of_two_has_two_lanes_with_preview_peaks_and_download(browser: Client) -> None:
     song = factories.make_song(songs=2)
     html = browser.get("/").content.decode()
     for track in song.tracks.all():
-        for part in ("preview", "peaks?format=json", "master"):
+        for part in ("preview", "peaks?format=json", "download"):
             assert f"/api/tracks/{track.pk}/{part}" in html
     assert html.index('data-letter="A"') < html.index('data-letter="B"')
     assert '<audio controls preload="none"' in html

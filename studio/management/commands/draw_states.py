@@ -23,5 +23,9 @@ class Command(BaseCommand):
             "Drawn by `manage.py draw_states` from `studio/transitions.py`; a test compares the two.",
             "",
         ]
-        parts += [diagram("Generation", transitions.GENERATION), diagram("Track", transitions.TRACK)]
+        parts += [
+            diagram("Generation", transitions.GENERATION),
+            diagram("Track", transitions.TRACK),
+            diagram("Master", transitions.MASTER),
+        ]
         self.stdout.write("\n".join(parts), ending="")
