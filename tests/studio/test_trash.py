@@ -177,7 +177,7 @@ def test_a_storage_that_is_away_keeps_it_for_the_next_night(
         {"master_storage": "RESTORING"},
         {"master_storage": "SOMEWHERE"},
     ],
-    ids=str,
+    ids=["deleted outside the trash", "unreadable in the trash", "asked back by nobody", "nowhere"],
 )
 def test_the_database_refuses_what_makes_no_sense(ada: User, fields: dict[str, Any]) -> None:
     track = factories.make_song(person=ada, songs=1).tracks.get()
