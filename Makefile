@@ -9,8 +9,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 # The long runs are commands of their own.
 LONG_RUNS := chaos or fuzz or screenshots
-# Two at a time, each a whole file and in the order that tests/conftest.py gives them: a file may share a studio.
-IN_PARALLEL := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+# Two at a time, in the order that tests/conftest.py gives them: each may start a studio of its own.
+IN_PARALLEL := --numprocesses=2 --no-loadscope-reorder
 # What the type checker and Django's own checks need to read the settings; nothing is connected to.
 CHECK_ENVIRONMENT := DATABASE_URL=$${DATABASE_URL:-postgresql://nobody@127.0.0.1/none} REDIS_URL=$${REDIS_URL:-redis://127.0.0.1/0} \
 	NEOAPEX_HOME=$(CURDIR)/.neoapex/checks

@@ -1,23 +1,24 @@
-"""What all tests share: which come first, and a database that can be emptied."""
+"""What all tests share: which come first, which run in one process, and a database that can be emptied."""
 
 from pathlib import Path
 
 import pytest
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 HERE = Path(__file__).parent
-# Files and folders whose tests take longest: a process that got one of them last would leave the other idle.
-# The browser's come one after the other, so that a process starts one studio and one Chromium for all that it gets.
+# They share a whole studio and a Chromium.
+TOGETHER = {"browser"}
+# What takes longest comes first: a process that got it last would leave the other idle. While one process is busy with
+# the browser, the other does what mostly waits.
 LONGEST = (
-    "browser/test_every_page.py",
-    "browser/test_making_songs.py",
     "browser",
+    "journeys",
+    "chaos",
     "embedded/test_studio.py",
     "studio/test_killed_anywhere.py",
-    "journeys/test_fals_faults.py",
-    "chaos",
-    "journeys",
     "neoapex/test_start.py",
     "ledger/test_races.py",
     "fuzz",
@@ -25,6 +26,18 @@ LONGEST = (
     "studio/reconciliation",
     "ledger",
 )
+
+
+class FilesAndFolders(LoadScopeScheduling):  # type: ignore[misc] # no types there
+    """Tests of one file run in one process, those of a folder that shares a studio in one as well."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        return file.parent.name if file.parent.name in TOGETHER else str(file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndFolders:
+    return FilesAndFolders(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -86,8 +86,12 @@ def _run(arguments: list[str]) -> tuple[int, str, str]:
                 sys.stderr.flush()
                 os._exit(code)
         _pid, status = os.waitpid(child, 0)
-        told = [stream.seek(0) or stream.read().decode() for stream in (output, errors)]
-    return os.waitstatus_to_exitcode(status), told[0], told[1]
+        return os.waitstatus_to_exitcode(status), _text(output), _text(errors)
+
+
+def _text(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode()
 
 
 def main() -> None:

@@ -118,6 +118,11 @@ class RunningSimulator:
         """See simulator/README.md; raises httpx.HTTPStatusError for a field that does not exist."""
         self._control("POST", "moods", content=json.dumps(mood))
 
+    def moods(self) -> list[dict[str, Any]]:
+        """Those that no call has met yet, as they were set."""
+        left: list[dict[str, Any]] = self._control("GET", "moods")["moods"]
+        return left
+
     def clear_moods(self) -> None:
         self._control("DELETE", "moods")
 
