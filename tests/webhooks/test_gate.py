@@ -162,6 +162,8 @@ def test_relays_and_addresses_are_judged_there_as_well(
     addresses.ranges().current()
     assert gate.refusal(scope, body) is not None
     assert gate.refusal(scope | {"client": ("10.0.0.7", 1)}, body) is None
+    addresses.ranges()._tried_at -= 60
+    assert gate.refusal(scope, body) is None, "newer addresses may be fetched by now"
 
 
 # --- Behind the bridge ------------------------------------------------------------------------------------------------
