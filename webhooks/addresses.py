@@ -15,7 +15,7 @@ Network = IPv4Network | IPv6Network
 RANGES_MAX = 1000
 
 
-def check(meta: Mapping[str, str]) -> None:
+def check(meta: Mapping[str, str], *, may_wait: bool = True) -> None:
     """Let pass what fal's own addresses sent, where that is asked for.
 
     :raises NotVerified: it came from elsewhere. :raises OutOfReach: fal doesn't tell its addresses now.
@@ -25,8 +25,8 @@ def check(meta: Mapping[str, str]) -> None:
     address = caller(meta)
     if address is None:
         raise NotVerified(Outcome.ADDRESS)
-    known = ranges().current()
-    if not _is_within(address, known) and not _is_within(address, ranges().newer(known)):
+    known = ranges().current(may_wait=may_wait)
+    if not _is_within(address, known) and not _is_within(address, ranges().newer(known, may_wait=may_wait)):
         raise NotVerified(Outcome.ADDRESS)
 
 

@@ -48,6 +48,12 @@ class AddressesUnreachable(OutOfReach):
     message = "fal's addresses can't be fetched at the moment."
 
 
+class WouldWait(OutOfReach):
+    """fal was not asked, because whoever judges here can't wait. Nobody is told so: somebody who can judges anew."""
+
+    code = "would_wait"
+
+
 class BodyTooLarge(WebhookError):
     code = "too_large"
     message = "This callback is larger than any of fal's."

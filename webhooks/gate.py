@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from django.conf import settings
-
 from webhooks import addresses, signatures, tallies
 from webhooks.errors import NotVerified, OutOfReach
 from webhooks.limits import BODY_MAX_BYTES
@@ -40,12 +38,12 @@ def refusal(scope: MutableMapping[str, Any], body: bytes) -> NotVerified | None:
     if scope["method"] != "POST" or address is None:
         return None
     headers = _joined(scope["headers"])
-    if _is_large(headers, body) or _would_wait():
+    if _is_large(headers, body):
         return None
     try:
-        addresses.check(_meta(scope, headers))
+        addresses.check(_meta(scope, headers), may_wait=False)
         fal = {name: headers[raw] for raw, name in NAMES.items() if raw in headers}
-        scope[VERIFIED] = Verified(signatures.active().verify(fal, body, now=time.time()), UUID(address[1]))
+        signed = signatures.active().verify(fal, body, now=time.time(), may_wait=False)
     except NotVerified as error:
         if error.stale_request_id is not None:
             return None
@@ -53,6 +51,7 @@ def refusal(scope: MutableMapping[str, Any], body: bytes) -> NotVerified | None:
         return error
     except OutOfReach:
         return None
+    scope[VERIFIED] = Verified(signed, UUID(address[1]))
     return None
 
 
@@ -74,14 +73,6 @@ def _joined(headers: Any) -> dict[bytes, str]:
 def _is_large(headers: Mapping[bytes, str], body: bytes) -> bool:
     declared = headers.get(b"content-length", "")
     return len(body) > BODY_MAX_BYTES or (declared.isdigit() and int(declared[:20]) > BODY_MAX_BYTES)
-
-
-def _would_wait() -> bool:
-    asks_keys = settings.NEOAPEX_WEBHOOK_SCHEME == "ed25519"
-    asks_addresses = settings.NEOAPEX_WEBHOOK_ADDRESSES == "fal"
-    return (asks_keys and not signatures.key_ring().is_settled()) or (
-        asks_addresses and not addresses.ranges().is_settled()
-    )
 
 
 def _meta(scope: Mapping[str, Any], headers: Mapping[bytes, str]) -> dict[str, str]:

@@ -9,15 +9,13 @@ from typing import Generic, TypeVar
 
 import httpx
 
-from webhooks.errors import OutOfReach
+from webhooks.errors import OutOfReach, WouldWait
 
 logger = logging.getLogger(__name__)
 
 KEPT_SECONDS = 24 * 3600
 # Between two looks for something newer, and after a failed one: a flood of forgeries costs fal one fetch a minute.
 COOLDOWN_SECONDS = 60
-# Longer than it takes to look at a callback.
-MARGIN_SECONDS = 1
 MAX_BYTES = 64 * 1024
 MAX_SECONDS = 10
 
@@ -36,32 +34,25 @@ class Published(Generic[Thing]):
     _tried_at: float = float("-inf")
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def current(self) -> Sequence[Thing]:
-        """:raises OutOfReach: nothing is known, and nothing could be had within the last minute."""
+    def current(self, *, may_wait: bool = True) -> Sequence[Thing]:
+        """:raises OutOfReach: nothing is known, and nothing could be had within the last minute, or without waiting."""
         if time.monotonic() - self._fetched_at > KEPT_SECONDS:
-            self._fetch()
+            self._fetch(may_wait)
         if time.monotonic() - self._fetched_at > KEPT_SECONDS:
             raise self.unreachable
         return self._things
 
-    def newer(self, than: Sequence[Thing]) -> Sequence[Thing]:
+    def newer(self, than: Sequence[Thing], *, may_wait: bool = True) -> Sequence[Thing]:
         """What came since, after one more look if the last was long enough ago; else nothing.
 
-        :raises OutOfReach: the last look failed, so there may be something newer.
+        :raises OutOfReach: the last look failed, or would have to be waited for: so there may be something newer.
         """
-        self._fetch()
+        self._fetch(may_wait)
         if self._things is not than:
             return self._things
         if self._tried_at > self._fetched_at:
             raise self.unreachable
         return ()
-
-    def is_settled(self) -> bool:
-        """Whether asking for it waits for nothing: it is known, and for a moment to come nobody will fetch it."""
-        now = time.monotonic()
-        soon = now + MARGIN_SECONDS
-        is_kept = soon - self._fetched_at < KEPT_SECONDS and soon - self._tried_at < COOLDOWN_SECONDS
-        return is_kept and not self._lock.locked()
 
     def age_seconds(self) -> float | None:
         """How long ago the list was fetched; None where this process has not needed it yet."""
@@ -71,17 +62,26 @@ class Published(Generic[Thing]):
     def count(self) -> int:
         return len(self._things)
 
-    def _fetch(self) -> None:
-        with self._lock:
+    def _fetch(self, may_wait: bool) -> None:
+        if not self._lock.acquire(blocking=may_wait):
+            raise WouldWait
+        try:
             if time.monotonic() - self._tried_at < COOLDOWN_SECONDS:
                 return
-            self._tried_at = time.monotonic()
-            try:
-                self._things = self.parse(_fetch(self.url))
-            except (httpx.HTTPError, ValueError, RecursionError) as error:
-                logger.warning("not fetched from fal", extra={"what": self.url, "error": type(error).__name__})
-                return
-            self._fetched_at = time.monotonic()
+            if not may_wait:
+                raise WouldWait
+            self._fetch_now()
+        finally:
+            self._lock.release()
+
+    def _fetch_now(self) -> None:
+        self._tried_at = time.monotonic()
+        try:
+            self._things = self.parse(_fetch(self.url))
+        except (httpx.HTTPError, ValueError, RecursionError) as error:
+            logger.warning("not fetched from fal", extra={"what": self.url, "error": type(error).__name__})
+            return
+        self._fetched_at = time.monotonic()
 
 
 def _fetch(url: str) -> object:

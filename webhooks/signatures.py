@@ -39,7 +39,7 @@ class Signed:
 class Verifier(Protocol):
     """One way to sign. A request never chooses: configuration does."""
 
-    def verify(self, headers: Mapping[str, str], body: bytes, *, now: float) -> Signed:
+    def verify(self, headers: Mapping[str, str], body: bytes, *, now: float, may_wait: bool = True) -> Signed:
         """:raises NotVerified: not from fal, stale, or another account's. :raises OutOfReach: can't tell now."""
         ...
 
@@ -51,14 +51,14 @@ class Ed25519Verifier:
         self._ring = ring
         self._user_id = user_id
 
-    def verify(self, headers: Mapping[str, str], body: bytes, *, now: float) -> Signed:
+    def verify(self, headers: Mapping[str, str], body: bytes, *, now: float, may_wait: bool = True) -> Signed:
         request_id, user_id, timestamp, signature = _fields(headers)
         if not user_id:
             raise NotVerified(Outcome.HEADERS)
         raw = _from_hex(signature, 64)
         message = "\n".join((request_id, user_id, timestamp, hashlib.sha256(body).hexdigest())).encode()
-        keys = self._ring.current()
-        if not _fits(keys, raw, message) and not _fits(self._ring.newer(keys), raw, message):
+        keys = self._ring.current(may_wait=may_wait)
+        if not _fits(keys, raw, message) and not _fits(self._ring.newer(keys, may_wait=may_wait), raw, message):
             raise NotVerified(Outcome.SIGNATURE)
         return _judged(Signed(request_id, user_id), timestamp, self._user_id, now)
 
@@ -74,7 +74,7 @@ class HmacVerifier:
         self._secret = secret.encode()
         self._user_id = user_id
 
-    def verify(self, headers: Mapping[str, str], body: bytes, *, now: float) -> Signed:
+    def verify(self, headers: Mapping[str, str], body: bytes, *, now: float, may_wait: bool = True) -> Signed:  # noqa: ARG002 - it never has to
         request_id, user_id, timestamp, signature = _fields(headers)
         raw = _from_hex(signature, 32)
         expected = hmac.new(self._secret, (request_id + timestamp).encode(), hashlib.sha256)

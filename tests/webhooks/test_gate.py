@@ -85,7 +85,7 @@ def test_what_would_wait_for_fal_is_left_to_a_thread(door: Door, generation: Gen
     assert gate.refusal(forged, body) is None, "no keys yet"
     ring.current()
     assert gate.refusal(forged, body) is not None
-    ring._tried_at -= 59.5
+    ring._tried_at -= 60
     assert gate.refusal(forged, body) is None, "newer keys may be fetched by now"
     ring._tried_at = time.monotonic()
     with ring._lock:
@@ -93,6 +93,17 @@ def test_what_would_wait_for_fal_is_left_to_a_thread(door: Door, generation: Gen
     ring._fetched_at -= 24 * 3600
     assert gate.refusal(forged, body) is None, "they are too old"
     assert signer.fetches == 1
+
+
+def test_a_callback_that_holds_waits_for_nothing_however_long_ago_the_keys_were_fetched(
+    warm: Fal, generation: Generation
+) -> None:
+    """Else only those that come within a minute of a fetch would take the short way."""
+    body, ring = ok(generation), signatures.key_ring()
+    ring._fetched_at = ring._tried_at = time.monotonic() - 23 * 3600
+    with ring._lock:
+        let_in(warm, generation, body)
+    assert warm.fetches == 1
 
 
 def test_a_failed_look_for_newer_keys_is_left_to_the_view_too(warm: Fal, generation: Generation) -> None:
@@ -151,6 +162,8 @@ def test_relays_and_addresses_are_judged_there_as_well(
     addresses.ranges().current()
     assert gate.refusal(scope, body) is not None
     assert gate.refusal(scope | {"client": ("10.0.0.7", 1)}, body) is None
+    addresses.ranges()._tried_at -= 60
+    assert gate.refusal(scope, body) is None, "newer addresses may be fetched by now"
 
 
 # --- Behind the bridge ------------------------------------------------------------------------------------------------
@@ -221,6 +234,7 @@ def let_in(signer: Fal, generation: Generation, body: bytes) -> dict[str, Any]:
     """The WSGI environment of a callback that the gate has let through."""
     scope = scope_of(generation.pk, signed(signer, generation, body))
     assert gate.refusal(scope, body) is None
+    assert gate.verified({"asgi.scope": scope}) is not None
     return environ_of(scope, body)
 
 
