@@ -4,7 +4,7 @@ import http.client
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,6 +52,8 @@ class Proxy:
     seen: list[tuple[str, str]] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     bytes_per_second: int = 1_000_000
+    # Told of each request as it comes, by its number.
+    on_request: Callable[[int], object] | None = None
     released: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -68,6 +70,8 @@ class Proxy:
     def fault_for(self, operation: str, key: str) -> Fault | None:
         with self._lock:
             self.seen.append((operation, key))
+            if self.on_request:
+                self.on_request(len(self.seen))
             for trouble in self.troubles:
                 if trouble.operation != operation or trouble.times == 0:
                     continue
@@ -179,7 +183,7 @@ class S3Server:
 
     def __enter__(self) -> Self:
         # Parts of any size, so that a test of many parts need not move megabytes.
-        models.S3_UPLOAD_PART_MIN_SIZE = 1
+        vars(models)["S3_UPLOAD_PART_MIN_SIZE"] = 1
         self._moto.start()
         return self
 

@@ -227,7 +227,7 @@ def test_a_listing_comes_in_pages_and_tells_classes(bucket: BucketStorage, monke
     asked = bucket_client.call
 
     def two_at_a_time(client: Any, operation: str, **parameters: Any) -> Any:
-        return asked(client, operation, **parameters, **({"MaxKeys": 2} if operation == "list_objects_v2" else {}))
+        return asked(client, operation, **({"MaxKeys": 2} | parameters))
 
     monkeypatch.setattr(bucket_client, "call", two_at_a_time)
     found = list(bucket.listed("peaks/"))
