@@ -1,5 +1,6 @@
 """Talking to an S3 server: bounded waits, bounded tries, and errors that say whose move it is."""
 
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -84,7 +85,15 @@ def call(client: "S3Client", operation: str, *, cancelled: Event | None = None, 
         reraise=True,
     )
     with bucket_faults(operation):
-        return tries(getattr(client, operation), **parameters)
+        return tries(_once, client, operation, parameters)
+
+
+def _once(client: "S3Client", operation: str, parameters: dict[str, Any]) -> Any:
+    body = parameters.get("Body")
+    if isinstance(body, io.RawIOBase):
+        # The try before has read some of it.
+        body.seek(0)
+    return getattr(client, operation)(**parameters)
 
 
 def pages(client: "S3Client", operation: str, marks: Mapping[str, str], **parameters: Any) -> Iterator[Any]:

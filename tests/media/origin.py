@@ -83,6 +83,12 @@ class Origin:
             connection.sendall(answer)
 
 
+def free_port() -> int:
+    listener, port = _listen()
+    listener.close()
+    return port
+
+
 def _listen() -> tuple[socket.socket, int]:
     for port in random.sample(range(20_000, 32_000), 50):
         with suppress(OSError):
