@@ -381,9 +381,10 @@ def test_while_the_master_is_cold_the_mp3_is_there_and_nothing_else_is_asked_bac
     for what in ("download", "download?format=flac", "clip"):
         assert_structured(get(program, f"{cold.pk}/{what}"), 409, "master_is_cold")
     assert np.array_equal(decoded(get(program, f"{cold.pk}/download?format=mp3").sent), decoded(MP3))
-    found = zip_of(program, cold)
-    assert cold.pk.hex[:8] in found.read(takeaway.COLD_LIST).decode()
-    assert len(found.namelist()) == 3
+    for formats, files in (("", 3), ("&format=flac", 2)):
+        found = zip_of(program, cold, formats=formats)
+        assert cold.pk.hex[:8] in found.read(takeaway.COLD_LIST).decode()
+        assert len(found.namelist()) == files
     assert GlacierBucket.asked == []
 
 

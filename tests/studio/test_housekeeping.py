@@ -2,6 +2,7 @@
 
 import io
 import os
+import threading
 import time
 import uuid
 from datetime import timedelta
@@ -12,6 +13,7 @@ import pytest
 from django.core.files.storage import storages
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -22,7 +24,6 @@ from studio.models import Track, User
 from studio.trash import keys_of
 from tests import factories
 from tests.glacier import GlacierBucket, bucket, put, s3_url
-from tests.studio.people import errors_in, race
 
 __all__ = ["bucket", "s3_url"]
 pytestmark = pytest.mark.django_db
@@ -191,22 +192,32 @@ def test_a_storage_that_is_away_is_told_and_nothing_is_done(ada: User, monkeypat
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_orphan_that_is_fetched_anew_at_the_same_time_is_not_deleted_under_it(ada: User) -> None:
-    """Whoever wins: a READY track has its file."""
-    for _ in range(5):
-        track = factories.make_track(factories.make_generation(person=ada, state="INGESTING"), state="UNREADABLE")
-        key = lay(f"masters/{track.pk}.wav")
-        [orphan] = [found for found in housekeeping.orphans(timezone.now()) if found.key == key]
+def test_an_orphan_that_is_fetched_anew_at_the_same_time_is_not_deleted_under_it(
+    ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever fetches waits until it is deleted, and then writes the file."""
+    track = factories.make_track(factories.make_generation(person=ada, state="INGESTING"), state="UNREADABLE")
+    key = lay(f"masters/{track.pk}.wav")
+    orphans = list(housekeeping.orphans(timezone.now()))
+    real = default_storage().delete
 
-        def act(number: int, track: Track = track, key: str = key, orphan: Any = orphan) -> None:
-            if number:
-                housekeeping.delete([orphan])
-            elif Track.objects.filter(pk=track.pk, state="UNREADABLE").update(state="PENDING"):
-                # The fetch goes on only after its row has been moved, as it does in `tracks`.
-                lay(key)
+    def fetch() -> None:
+        Track.objects.filter(pk=track.pk, state="UNREADABLE").update(state="PENDING")
+        lay(key)
+        connection.close()
 
-        assert errors_in(race(2, act)) == []
-        assert there(key)
+    fetching = threading.Thread(target=fetch, daemon=True)
+
+    def delete(*keys: str) -> None:
+        fetching.start()
+        fetching.join(0.5)
+        assert fetching.is_alive(), "it did not wait"
+        real(*keys)
+
+    monkeypatch.setattr(default_storage(), "delete", delete)
+    assert housekeeping.delete(orphans) == 1
+    fetching.join(10)
+    assert there(key)
 
 
 def test_a_bucket_is_read_page_by_page(bucket: GlacierBucket, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
