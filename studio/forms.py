@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import TextChoices
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 
@@ -26,6 +27,16 @@ TEXTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         Mode.DESCRIBE_TAGS: frozenset({"prompt", "tags"}),
         Mode.DESCRIBE_LYRICS: frozenset({"prompt", "lyrics"}),
         Mode.EXACT: frozenset({"tags", "lyrics"}),
+    }
+)
+# What to do about a text that is missing, by what is shown: nobody is sent to a field that is out of sight.
+HINTS: Final[Mapping[tuple[str, str], Promise]] = MappingProxyType(
+    {
+        (Mode.DESCRIBE, "needs_input"): _("Write a description."),
+        (Mode.DESCRIBE_TAGS, "needs_input"): _("Write a description; the tags go with it."),
+        (Mode.DESCRIBE_TAGS, "tags_alone"): _("Write a description, or choose “Exact” for tags with lyrics."),
+        (Mode.DESCRIBE_LYRICS, "lyrics_alone"): _("Write a description, or choose “Exact” for lyrics with tags."),
+        (Mode.EXACT, "lyrics_alone"): _("Add at least one tag, or choose “Describe + my lyrics”."),
     }
 )
 SETTINGS: Final = frozenset({"vibe_strength", "balance_strength", "bpm", "seed", "num_songs", "output_format"})
@@ -47,6 +58,8 @@ _DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,9}(?:[.,][0-9]{0,9})?|[.,][0-9]{1,9})", 
 class Trouble(Protocol):
     """One thing wrong with an input, as the domain names it."""
 
+    @property
+    def code(self) -> str: ...
     @property
     def message(self) -> str: ...
     @property
@@ -107,12 +120,16 @@ class ComposerForm(forms.Form):
     def key(self) -> str | None:
         return self.data.get("idempotency_key") or None
 
+    def hint_for(self, problem: Trouble) -> str:
+        """What to do next, among the fields that are in sight."""
+        return str(HINTS.get((self.chosen_mode, problem.code), problem.hint))
+
     def refuse(self, problems: Iterable[Trouble]) -> None:
         """Show each problem at its field, or above the button where its field is out of sight or there is none."""
         self.full_clean()
         for problem in problems:
             name = (problem.field or "").partition(".")[0]
-            told = ValidationError(f"{problem.message} {problem.hint}".strip())
+            told = ValidationError(f"{problem.message} {self.hint_for(problem)}".strip())
             self.add_error(name if name in self.shown else None, told)
 
 

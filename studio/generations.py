@@ -12,8 +12,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from pydantic import ValidationError
 
 from ledger import operations as ledger
@@ -51,7 +53,7 @@ class Quote:
     """What a generation would cost, what is there, and every reason why it can't start.
 
     `cost_micros` is None where the input doesn't tell the number of songs; `retry_after_seconds` is when to ask again
-    where a reason goes by itself.
+    where a reason goes by itself. `delay` is a sentence where it could start and would have to wait; "" else.
     """
 
     cost_micros: int | None
@@ -59,6 +61,7 @@ class Quote:
     after_micros: int | None
     reasons: list[Problem]
     retry_after_seconds: int | None = None
+    delay: str = ""
 
 
 def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote:
@@ -83,7 +86,17 @@ def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote
         refusals.append(refusal)
     reasons = [Problem(error.code, str(error.message), str(error.hint)) for error in refusals]
     again = max((error.retry_after_seconds for error in passing), default=None)
-    return Quote(cost, available, available - cost, reasons, again)
+    return Quote(cost, available, available - cost, reasons, again, "" if reasons else _what_delays(person))
+
+
+def _what_delays(person: User) -> str:
+    used = Generation.objects.in_slot().aggregate(own=Count("pk", filter=Q(person=person)), all=Count("pk"))
+    if used["own"] >= settings.NEOAPEX_USER_SLOTS:
+        shown = {"used": used["own"], "slots": settings.NEOAPEX_USER_SLOTS}
+        return _("%(used)d of %(slots)d slots used: yours will wait.") % shown
+    if used["all"] >= settings.NEOAPEX_FAL_SLOTS:
+        return _("The studio's places at fal are all taken: yours will wait its turn.")
+    return ""
 
 
 def _what_passes(person: User) -> list[RateReached | FalUnavailable | TooManyWaiting]:

@@ -1,6 +1,7 @@
 """The composer as a page shows it: the form, its price line and what stands in the way."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypedDict
 from uuid import UUID, uuid4
 
@@ -71,6 +72,7 @@ def price(form: ComposerForm, person: User) -> Price:
     What is still missing is a reason at the button only: nobody is told off for a field they have not come to yet.
     """
     quote = generations.quote(person=person, endpoint=ENDPOINT, inputs=form.inputs())
+    quote = replace(quote, reasons=[replace(problem, hint=form.hint_for(problem)) for problem in quote.reasons])
     wrong: dict[str, list[Problem]] = {}
     for problem in quote.reasons:
         name = _field(problem)
