@@ -117,6 +117,10 @@ class ComposerForm(forms.Form):
         return TEXTS[self.chosen_mode] | SETTINGS
 
     @property
+    def shown_tags(self) -> list[str]:
+        return split_tags(self.data.get("tags", "")) if "tags" in self.shown else []
+
+    @property
     def key(self) -> str | None:
         return self.data.get("idempotency_key") or None
 

@@ -1,5 +1,6 @@
 """What goes in and out of the API. Money is decimal strings in dollars, seeds are strings."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, Self
 from uuid import UUID
@@ -14,6 +15,7 @@ from studio.generations import Quote
 from studio.models import Track
 from studio.queries import Card
 from studio.statements import Line
+from studio.tags.taxonomy import Tag
 from studio.timeline import Moment
 
 
@@ -172,6 +174,11 @@ class TagOut(Schema):
 
 class TagsOut(Schema):
     tags: list[TagOut]
+    more: bool
+
+    @classmethod
+    def of(cls, tags: Iterable[Tag], *, more: bool = False) -> "TagsOut":
+        return cls(tags=[TagOut(name=tag.name, group=tag.group) for tag in tags], more=more)
 
 
 class LineOut(EntryOut):

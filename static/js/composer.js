@@ -57,7 +57,7 @@ function gate() {
   if (off) button()?.setAttribute("aria-disabled", "true");
   else button()?.removeAttribute("aria-disabled");
   for (const field of form()?.querySelectorAll("[aria-describedby*=error-]") ?? []) {
-    const wrong = document.getElementById(`error-${field.name}`)?.textContent.trim();
+    const wrong = document.getElementById(`error-${field.id}`)?.textContent.trim();
     if (wrong) field.setAttribute("aria-invalid", "true");
     else field.removeAttribute("aria-invalid");
   }

@@ -5,17 +5,33 @@ from dataclasses import replace
 from typing import TypedDict
 from uuid import UUID, uuid4
 
+from django.utils.translation import gettext_lazy as _
+
 from studio import generations, queries
 from studio.errors import NotFound, Problem
 from studio.forms import DEFAULTS, FORMATS, ComposerForm, Mode, from_recipe
 from studio.models import User
+from studio.tags import taxonomy
 from studio.views.people import PersonRequest
 
 ENDPOINT = "text-to-music"
+# In the order in which people think of them. What nobody has given a place yet is found by typing.
+TAG_GROUPS = (
+    ("genre", _("Genre")),
+    ("subgenre", _("Subgenre")),
+    ("mood", _("Mood")),
+    ("instrument", _("Instrument")),
+    ("vocals", _("Vocals")),
+    ("era", _("Era")),
+    ("production", _("Production")),
+    ("region", _("Region")),
+    ("theme", _("Theme")),
+    ("form", _("Form")),
+)
 
 EXAMPLE: Mapping[str, str] = {
     "mode": Mode.EXACT.value,
-    "tags": "indie folk, acoustic guitar, warm, female vocals",
+    "tags": "indie folk, acoustic guitar, warm, female vocalist",
     "lyrics": (
         "[Verse]\nThe kettle hums before the day begins\nYour coat still keeps the colour of the rain\n"
         "I count the trains that neither of us takes\nAnd turn the record over once again\n\n"
@@ -49,14 +65,21 @@ def composer(form: ComposerForm, person: User, key: str | None = None) -> dict[s
     # What the price line says already is not said once more above it.
     said = {_words(problem) for problem in shown["quote"].reasons}
     refusals = [error for error in form.non_field_errors() if error not in said]
-    return {"modes": Mode, "formats": FORMATS, "key": key or new_key(), "refusals": refusals, **shown}
+    return {
+        "modes": Mode,
+        "formats": FORMATS,
+        "tag_groups": TAG_GROUPS,
+        "key": key or new_key(),
+        "refusals": refusals,
+        **shown,
+    }
 
 
 class Price(TypedDict):
     """All that `studio/price.html` and `studio/price_update.html` show.
 
     Each reason stands in one place: in `wrong` at the field that it is about, with the field's name in `marked`, or in
-    `missing` at the button.
+    `missing` at the button. `unknown_tags` are no reason: they are marked, and sent on.
     """
 
     form: ComposerForm
@@ -64,6 +87,7 @@ class Price(TypedDict):
     wrong: dict[str, list[Problem]]
     marked: list[str]
     missing: list[Problem]
+    unknown_tags: list[str]
 
 
 def price(form: ComposerForm, person: User) -> Price:
@@ -81,7 +105,10 @@ def price(form: ComposerForm, person: User) -> Price:
     told = wrong.keys() | form.errors.keys()
     marked = [str(field.label) for name, field in form.fields.items() if name in told]
     missing = [problem for problem in quote.reasons if _field(problem) not in told]
-    return {"form": form, "quote": quote, "wrong": wrong, "marked": marked, "missing": missing}
+    unknown = [tag for tag in form.shown_tags if not taxonomy.is_known(tag)]
+    return {
+        "form": form, "quote": quote, "wrong": wrong, "marked": marked, "missing": missing, "unknown_tags": unknown,
+    }  # fmt: skip
 
 
 def _field(problem: Problem) -> str:
