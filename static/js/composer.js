@@ -41,6 +41,10 @@ function follow(dial, source) {
   else if (number.value !== "") slider.value = number.value;
   const share = (slider.value - slider.min) / (slider.max - slider.min);
   slider.style.setProperty("--filled", `${share * 100}%`);
+  const words = dial.dataset.words.split("|");
+  const word = words[Math.min(words.length - 1, Math.floor(share * words.length))];
+  slider.setAttribute("aria-valuetext", `${slider.value}, ${word}`);
+  dial.querySelector("[data-word]").textContent = word;
 }
 
 function count(composer) {
@@ -48,6 +52,13 @@ function count(composer) {
   const lines = composer.elements.lyrics.value.split("\n").filter((line) => line.trim() && !/^\s*\[.*\]\s*$/.test(line)).length;
   const text = lines === 0 ? label.dataset.empty : lines === 1 ? label.dataset.one : label.dataset.many.replace("#", lines);
   if (label.textContent !== text) label.textContent = text;
+  for (const note of composer.querySelectorAll("[data-characters]")) {
+    // As the server counts: an emoji is one.
+    const length = [...composer.elements[note.dataset.characters].value].length;
+    const show = (number) => number.toLocaleString(document.documentElement.lang);
+    note.textContent = length ? note.dataset.of.replace("#", show(length)).replace("%", show(Number(note.dataset.most))) : "";
+    note.classList.toggle("is-over", length > note.dataset.most);
+  }
 }
 
 // --- The button ---
@@ -82,7 +93,7 @@ function changed(event) {
 function pressed(event) {
   const target = event.target.closest("button");
   if (!target) return;
-  const { lyrics, seed } = form().elements;
+  const { lyrics, seed, vibe_strength: vibe } = form().elements;
   if (target.dataset.section) {
     const before = lyrics.value.slice(0, lyrics.selectionStart);
     const gap = before === "" ? "" : before.endsWith("\n\n") ? "" : before.endsWith("\n") ? "\n" : "\n\n";
@@ -93,11 +104,11 @@ function pressed(event) {
     seed.value = String(crypto.getRandomValues(new BigUint64Array(1))[0] >> 1n);
     change(seed);
   } else if (target.dataset.seedLast !== undefined) {
-    seed.value = document.querySelector("#feed .card")?.dataset.seed ?? seed.value;
+    seed.value = document.querySelector("#seed-last input").value || seed.value;
     change(seed);
-  } else if (target.dataset.seedClear !== undefined) {
-    seed.value = "";
-    change(seed);
+  } else if (target.dataset.vibe) {
+    vibe.value = target.dataset.vibe;
+    change(vibe);
   }
 }
 

@@ -10,7 +10,7 @@ from typing import Final
 from studio.models import Generation
 from studio.states import GenerationState
 from studio.tags.search import find, proposed
-from studio.tags.taxonomy import Tag, all_tags, by_name, children, fold
+from studio.tags.taxonomy import Tag, all_tags, by_folded, by_name, children
 
 # How much nearness counts. What people put together counts up to as much as a parent.
 PARENT: Final = 3.0
@@ -61,8 +61,7 @@ def throw(kept: Iterable[str]) -> list[Tag]:
 
 
 def _known(names: Iterable[str]) -> list[Tag]:
-    found = (_by_folded().get(fold(name)) for name in names)
-    return [tag for tag in found if tag is not None]
+    return [tag for name in names if (tag := by_folded(name))]
 
 
 def _near(tag: Tag) -> dict[str, float]:
@@ -71,11 +70,6 @@ def _near(tag: Tag) -> dict[str, float]:
         near |= {sibling.name: SIBLING for sibling in children()[tag.parent][:NEAREST]}
         near[tag.parent] = PARENT
     return near | {child.name: CHILD for child in children().get(tag.name, [])[:NEAREST]}
-
-
-@cache
-def _by_folded() -> dict[str, Tag]:
-    return {tag.folded: tag for tag in all_tags()}
 
 
 @cache

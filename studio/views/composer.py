@@ -9,9 +9,10 @@ from django.utils.translation import gettext_lazy as _
 
 from studio import generations, queries
 from studio.errors import NotFound, Problem
-from studio.forms import DEFAULTS, FORMATS, ComposerForm, Mode, from_recipe
+from studio.forms import BIT_RATES, DEFAULTS, FORMATS, ComposerForm, Mode, SeedChoice, from_recipe
 from studio.models import User
-from studio.tags import taxonomy
+from studio.tags import suggestions, taxonomy
+from studio.tags.suggestions import Suggestion
 from studio.views.people import PersonRequest
 
 ENDPOINT = "text-to-music"
@@ -28,6 +29,8 @@ TAG_GROUPS = (
     ("theme", _("Theme")),
     ("form", _("Form")),
 )
+# As Sonauto reads them in brackets, so not translated.
+SECTIONS = ("Intro", "Verse", "Pre-Chorus", "Chorus", "Bridge", "Outro")
 
 EXAMPLE: Mapping[str, str] = {
     "mode": Mode.EXACT.value,
@@ -68,7 +71,11 @@ def composer(form: ComposerForm, person: User, key: str | None = None) -> dict[s
     return {
         "modes": Mode,
         "formats": FORMATS,
+        "bit_rates": BIT_RATES,
         "tag_groups": TAG_GROUPS,
+        "sections": SECTIONS,
+        "seeds": SeedChoice,
+        "last_seed": queries.last_seed(person),
         "key": key or new_key(),
         "refusals": refusals,
         **shown,
@@ -79,7 +86,8 @@ class Price(TypedDict):
     """All that `studio/price.html` and `studio/price_update.html` show.
 
     Each reason stands in one place: in `wrong` at the field that it is about, with the field's name in `marked`, or in
-    `missing` at the button. `unknown_tags` are no reason: they are marked, and sent on.
+    `missing` at the button. `unknown_tags` are no reason: they are marked, and sent on. `suggestion` is of a Vibe
+    Strength other than the one that is set.
     """
 
     form: ComposerForm
@@ -88,6 +96,7 @@ class Price(TypedDict):
     marked: list[str]
     missing: list[Problem]
     unknown_tags: list[str]
+    suggestion: Suggestion | None
 
 
 def price(form: ComposerForm, person: User) -> Price:
@@ -108,7 +117,13 @@ def price(form: ComposerForm, person: User) -> Price:
     unknown = [tag for tag in form.shown_tags if not taxonomy.is_known(tag)]
     return {
         "form": form, "quote": quote, "wrong": wrong, "marked": marked, "missing": missing, "unknown_tags": unknown,
+        "suggestion": _suggestion(form),
     }  # fmt: skip
+
+
+def _suggestion(form: ComposerForm) -> Suggestion | None:
+    found = suggestions.vibe_strength(form.shown_tags)
+    return None if found is None or found.value == form.inputs().get("vibe_strength") else found
 
 
 def _field(problem: Problem) -> str:

@@ -101,6 +101,7 @@ def test_typed_words_survive_a_reload(page: Page) -> None:
     page.get_by_role("radio", name="Exact: tags + lyrics").check(force=True)
     page.locator("#tags").fill("fado, lisbon")
     page.locator("#lyrics").fill("[Verse]\nA boat that never asks")
+    page.get_by_role("radio", name="Number").check(force=True)
     page.locator("#seed").fill("9007199254740993")
     page.locator("#vibe_strength").fill("2.7")
     page.reload()
@@ -113,6 +114,7 @@ def test_typed_words_survive_a_reload(page: Page) -> None:
 
 def test_a_new_seed_has_more_digits_than_a_javascript_number_keeps(page: Page) -> None:
     page.goto("/")
+    page.get_by_role("radio", name="Number").check(force=True)
     seen = set()
     for _ in range(5):
         page.locator("[data-seed-new]").click()

@@ -6,7 +6,8 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from studio.models import User
+from studio.forms import ComposerForm, from_recipe
+from studio.models import Generation, User
 from studio.states import GenerationState as State
 from tests import factories
 from tests.views.test_starting import FORM, HTMX
@@ -71,3 +72,67 @@ def test_a_song_that_would_have_to_wait_is_announced_and_allowed(browser: Client
     for _ in range(2):
         factories.make_generation(person=ada, state=State.SUBMITTED)
     assert "2 of 2 slots used: yours will wait." in quoted(browser)
+
+
+# --- Settings ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ({"seed_choice": "random", "seed": "7", "seed_last": "8"}, {"seed": None}),
+        ({"seed_choice": "keep", "seed": "7", "seed_last": "8"}, {"seed": "8"}),
+        ({"seed_choice": "keep", "seed": "7", "seed_last": ""}, {"seed": None}),
+        ({"seed_choice": "number", "seed": " 7 ", "seed_last": "8"}, {"seed": "7"}),
+        ({"seed": "7"}, {"seed": "7"}),
+        ({"bpm": " Free "}, {"bpm": None}),
+        ({"bpm": "AUTO"}, {"bpm": "auto"}),
+        ({"bpm": ""}, {"bpm": "auto"}),
+        ({"bpm": "96"}, {"bpm": 96}),
+        ({"output_format": "mp3", "output_bit_rate": "192"}, {"output_bit_rate": 192}),
+    ],
+)
+def test_a_setting_is_read_as_it_is_shown(typed: dict[str, str], asked: dict[str, object]) -> None:
+    inputs = ComposerForm(FORM | typed).inputs()
+    assert {name: inputs[name] for name in asked} == asked
+
+
+@pytest.mark.parametrize("typed", [{"output_format": "wav", "output_bit_rate": "192"}, {"output_format": "mp3"}])
+def test_a_bit_rate_is_sent_only_where_there_is_one(typed: dict[str, str]) -> None:
+    assert "output_bit_rate" not in ComposerForm(FORM | typed).inputs()
+
+
+def test_the_seed_of_the_last_song_is_offered_and_kept(browser: Client) -> None:
+    assert "The first song draws one" in browser.get("/").content.decode()
+    typed = FORM | {"seed_choice": "keep", "seed_last": ""}
+    html = browser.post("/generations/", typed, headers=HTMX).content.decode()
+    first = Generation.objects.get()
+    assert f'name="seed_last" value="{first.seed}"' in html
+    assert f'name="seed_last" value="{first.seed}"' in browser.get("/").content.decode()
+    browser.post("/generations/", typed | {"seed_last": str(first.seed), "idempotency_key": "second"})
+    assert set(Generation.objects.values_list("seed", flat=True)) == {first.seed}
+
+
+def test_a_seed_that_is_out_of_sight_is_not_complained_of(browser: Client) -> None:
+    html = quoted(browser, seed_choice="random", seed="12x")
+    assert 'id="error-seed" class="field-error" hx-swap-oob="true"></div>' in html
+    assert "data-off" not in html
+    assert re.search(r'id="error-seed"[^>]*><p>', quoted(browser, seed_choice="number", seed="12x"))
+
+
+def test_a_recipe_comes_back_as_it_was_asked_for(browser: Client) -> None:
+    recipe = factories.make_recipe(bpm=None, output_format="mp3", output_bit_rate=320, vibe_strength=2.5)
+    inputs = ComposerForm(from_recipe(recipe)).inputs()
+    seed = inputs.pop("seed")
+    assert str(recipe.pop("seed")) == seed
+    assert inputs == recipe
+
+
+def test_only_a_style_with_a_basis_is_given_a_vibe(browser: Client) -> None:
+    typed = {"mode": "describe-tags", "tags": "drift phonk, warm"}
+    html = quoted(browser, **typed)
+    assert "Suits phonk: 3.0" in html
+    assert 'data-vibe="3.0"' in html
+    assert "Suits" not in quoted(browser, **typed | {"vibe_strength": "3"})
+    assert "Suits" not in quoted(browser, **typed | {"mode": "describe"})
+    assert "Suits" not in quoted(browser, mode="describe-tags", tags="fado, zz9")
