@@ -101,6 +101,18 @@ class FalUnavailable(StudioError):
         super().__init__()
 
 
+class PresetNameTaken(StudioError):
+    code = "preset_name_taken"
+    message = _("You have a saved recipe of this name.")
+    hint = _("Choose another name, or delete that one first.")
+
+
+class TooManyPresets(StudioError):
+    code = "too_many_presets"
+    message = _("You have as many saved recipes as you may.")
+    hint = _("Delete one that you don't need any more.")
+
+
 class IdempotencyConflict(StudioError):
     code = "idempotency_conflict"
     message = _("This Idempotency-Key was used for another request.")

@@ -54,6 +54,7 @@ DEFAULTS: Final[Mapping[str, str]] = MappingProxyType(
         "seed_choice": "random",
     }
 )
+OF_THE_PAGE: Final = frozenset({"idempotency_key", "seed_last"})
 # What is typed for no tempo at all.
 FREE_TEMPO: Final = "free"
 
@@ -157,6 +158,11 @@ class ComposerForm(forms.Form):
     @property
     def shown_tags(self) -> list[str]:
         return split_tags(self.data.get("tags", "")) if "tags" in self.shown else []
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """What was sent of a person's own, to be shown again: neither the key nor what the page told itself."""
+        return {name: self.data[name] for name in self.fields if name in self.data and name not in OF_THE_PAGE}
 
     @property
     def key(self) -> str | None:

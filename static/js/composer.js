@@ -1,30 +1,18 @@
-// The composer: the draft that survives, dials in two parts, and a button that knows what is missing.
-import { announce, kept } from "./store.js";
+// The composer: dials in two parts, and a button that knows what is missing.
+import { announce } from "./store.js";
+import { keep, restore } from "./drafts.js";
 import { show } from "./pages.js";
 
-const SKIPPED = new Set(["csrfmiddlewaretoken", "idempotency_key"]);
 const form = () => document.getElementById("composer");
 const button = () => document.getElementById("generate");
 
-const values = (of) => Object.fromEntries([...new FormData(of)].filter(([name]) => !SKIPPED.has(name)));
-const save = () => kept.set("draft", values(form()));
-
-function restore(into) {
-  const draft = kept.get("draft");
-  if (!draft) return false;
-  for (const [name, value] of Object.entries(draft)) {
-    const field = into.elements.namedItem(name);
-    if (field && "value" in field && !SKIPPED.has(name)) field.value = value;
-  }
-  return true;
-}
-
 function prepare(composer) {
   if (composer.dataset.filled !== undefined) {
-    save();
+    keep(0);
     // A reload must bring back what has been changed since, not the recipe or example that it began with.
     if (location.search) history.replaceState(history.state, "", location.pathname + location.hash);
   } else if (restore(composer)) {
+    keep(0);
     htmx.trigger(composer, "quote");
   }
   for (const dial of composer.querySelectorAll("[data-dial]")) follow(dial, dial.querySelector("[type=number]"));
@@ -85,7 +73,7 @@ function changed(event) {
   const dial = event.target.closest("[data-dial]");
   if (dial) follow(dial, event.target);
   count(form());
-  save();
+  keep();
   // What was missing may be there now; until the answer comes, the server decides.
   button().removeAttribute("aria-disabled");
 }
@@ -155,6 +143,10 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.target.closest?.("#price")) gate();
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  // A saved recipe was deleted: its button had the focus.
+  if (event.detail.target?.id === "presets" && document.activeElement === document.body) document.querySelector("#presets summary").focus();
 });
 document.addEventListener("htmx:oobAfterSwap", (event) => {
   if (event.target.closest?.("#price, .field-error")) setTimeout(gate);

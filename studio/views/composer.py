@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from django.utils.translation import gettext_lazy as _
 
-from studio import generations, queries
+from studio import drafts, generations, presets, queries
 from studio.errors import NotFound, Problem
 from studio.forms import BIT_RATES, DEFAULTS, FORMATS, ComposerForm, Mode, SeedChoice, from_recipe
 from studio.models import User
@@ -46,20 +46,22 @@ EXAMPLE: Mapping[str, str] = {
 
 
 def filled(request: PersonRequest) -> ComposerForm:
-    """The composer with its defaults, with the example, or with the recipe of a song that the person names."""
-    return ComposerForm({**DEFAULTS, **_wanted(request)})
+    """The composer with what was asked for by the address, else with the draft, else with its defaults."""
+    wanted = _wanted(request)
+    return ComposerForm({**DEFAULTS, **(drafts.read(request.user) if wanted is None else wanted)})
 
 
-def _wanted(request: PersonRequest) -> Mapping[str, str]:
-    if "example" in request.GET:
-        return EXAMPLE
-    if not request.GET.get("recipe"):
-        return {}
+def _wanted(request: PersonRequest) -> Mapping[str, str] | None:
+    """The example, the recipe of a song or a saved one; None for none, and for what isn't theirs."""
+    asked = request.GET
     try:
-        card = queries.card(request.user, UUID(request.GET["recipe"]))
+        if asked.get("preset"):
+            return presets.own(request.user, int(asked["preset"])).fields
+        if asked.get("recipe"):
+            return from_recipe(queries.card(request.user, UUID(asked["recipe"])).generation.recipe)
     except (NotFound, ValueError):
-        return {}
-    return from_recipe(card.generation.recipe)
+        return None
+    return EXAMPLE if "example" in asked else None
 
 
 def composer(form: ComposerForm, person: User, key: str | None = None) -> dict[str, object]:
@@ -75,6 +77,7 @@ def composer(form: ComposerForm, person: User, key: str | None = None) -> dict[s
         "tag_groups": TAG_GROUPS,
         "sections": SECTIONS,
         "seeds": SeedChoice,
+        "presets": presets.of(person),
         "last_seed": queries.last_seed(person),
         "key": key or new_key(),
         "refusals": refusals,

@@ -17,6 +17,6 @@ def studio(request: PersonRequest) -> HttpResponse:
     if request.htmx.target == "feed-more":
         return render(request, "studio/feed_more.html", {"feed": feed})
     form = filled(request)
-    chosen = bool({"example", "recipe"} & set(request.GET))
+    chosen = bool({"example", "recipe", "preset"} & set(request.GET))
     shown = {"feed": feed, "filled": chosen, "older": "before" in request.GET, **composer(form, request.user)}
     return render(request, "studio/page.html", shown)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from ledger.errors import LedgerError
-from studio import generations, queries, timeline, tracks
+from studio import drafts, generations, queries, timeline, tracks
 from studio.errors import AlreadyFinal, IdempotencyConflict, NotFound, StudioError
 from studio.forms import ComposerForm
 from studio.models import Generation
@@ -27,6 +27,9 @@ FINAL_PHASES = frozenset({"ready", "failed", "cancelled"})
 def start(request: PersonRequest) -> HttpResponse:
     """Make a song. A refusal shows the composer again with every word that was typed."""
     form = ComposerForm(request.POST)
+    if not request.htmx:
+        # A script has kept it while it was typed.
+        drafts.save(request.user, form.typed)
     try:
         generation = generations.start(
             person=request.user, endpoint=ENDPOINT, inputs=form.inputs(), idempotency_key=form.key

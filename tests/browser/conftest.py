@@ -58,6 +58,7 @@ class Visit:
         self._studio = studio
         self.complaints: list[str] = []
         self._listening = True
+        self._is_fresh = False
 
     @contextmanager
     def context(self, *, logged_in: bool = True, **options: object) -> Iterator[BrowserContext]:
@@ -67,9 +68,17 @@ class Visit:
         if logged_in:
             page = context.new_page()
             page.goto(self._studio.login_link())
+            self._start_over(page)
             page.close()
         yield context
         self.close(context)
+
+    def _start_over(self, page: Page) -> None:
+        """Once for each visit: what another test has typed is still there, as it should be."""
+        if not self._is_fresh:
+            token = page.locator("#composer [name=csrfmiddlewaretoken]").get_attribute("value") or ""
+            page.request.post("/draft/clear", form={"csrfmiddlewaretoken": token})
+        self._is_fresh = True
 
     def close(self, window: BrowserContext | Page) -> None:
         """What is cut off by closing a window is nobody's fault."""

@@ -17,8 +17,6 @@ def open_tags(page: Page) -> Locator:
     page.get_by_role("radio", name="Describe + tags").check(force=True)
     tags = page.get_by_role("combobox", name="Tags")
     expect(tags).to_be_visible()
-    while page.locator(".chip-tag").count():
-        tags.press("Backspace")
     return tags
 
 
