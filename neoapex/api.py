@@ -96,6 +96,7 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.InvalidIdempotencyKey: 422,
     studio.IdempotencyConflict: 409,
     studio.AlreadyFinal: 409,
+    studio.AlreadyMade: 409,
     studio.PresetNameTaken: 409,
     studio.TooManyPresets: 409,
     studio.TrackNotReady: 409,

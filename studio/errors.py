@@ -101,6 +101,14 @@ class FalUnavailable(StudioError):
         super().__init__()
 
 
+class AlreadyMade(StudioError):
+    """There is a song of the identical recipe, and nobody has said that it is to be made once more."""
+
+    code = "already_made"
+    message = _("You have made exactly this already.")
+    hint = _("Listen to it for free, or tick “Make it once more”.")
+
+
 class PresetNameTaken(StudioError):
     code = "preset_name_taken"
     message = _("You have a saved recipe of this name.")

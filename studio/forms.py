@@ -54,7 +54,7 @@ DEFAULTS: Final[Mapping[str, str]] = MappingProxyType(
         "seed_choice": "random",
     }
 )
-OF_THE_PAGE: Final = frozenset({"idempotency_key", "seed_last"})
+OF_THE_PAGE: Final = frozenset({"idempotency_key", "seed_last", "once_more"})
 # What is typed for no tempo at all.
 FREE_TEMPO: Final = "free"
 
@@ -99,6 +99,8 @@ class ComposerForm(forms.Form):
     num_songs = forms.CharField(required=False, label=_("Songs"))
     output_format = forms.CharField(required=False, label=_("Format"))
     output_bit_rate = forms.CharField(required=False, label=_("Bit rate"))
+    # The digest of a recipe that is to be made once more: said of that one, it is said of no other.
+    once_more = forms.CharField(required=False)
     idempotency_key = forms.CharField(required=False)
 
     def inputs(self) -> dict[str, object]:

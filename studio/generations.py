@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from ledger import organisation, quotas
 from ledger import queries as balances
 from ledger.errors import BudgetFrozen, InsufficientBudget, LedgerError, OrganisationCapReached
 from ledger.queries import Balance
-from studio import doorbell, endpoints, limits, pricing, settling, transitions, turns
+from studio import already_made, doorbell, endpoints, limits, pricing, settling, transitions, turns
 from studio.endpoints import Endpoint
 from studio.errors import (
     AccountClosed,
@@ -40,7 +40,7 @@ from studio.errors import (
 )
 from studio.fal import breaker
 from studio.fal.schemas import explain
-from studio.models import Generation, IdempotencyKey, User
+from studio.models import Generation, IdempotencyKey, Track, User
 from studio.states import GenerationState as State
 
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
@@ -54,6 +54,7 @@ class Quote:
 
     `cost_micros` is None where the input doesn't tell the number of songs; `retry_after_seconds` is when to ask again
     where a reason goes by itself. `delay` is a sentence where it could start and would have to wait; "" else.
+    `existing` are the person's own tracks of the identical recipe: to listen to them is free.
     """
 
     cost_micros: int | None
@@ -62,6 +63,7 @@ class Quote:
     reasons: list[Problem]
     retry_after_seconds: int | None = None
     delay: str = ""
+    existing: Sequence[Track] = ()
 
 
 def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote:
@@ -86,7 +88,9 @@ def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote
         refusals.append(refusal)
     reasons = [Problem(error.code, str(error.message), str(error.hint)) for error in refusals]
     again = max((error.retry_after_seconds for error in passing), default=None)
-    return Quote(cost, available, available - cost, reasons, again, "" if reasons else _what_delays(person))
+    delay = "" if reasons else _what_delays(person)
+    existing = already_made.find(person, already_made.digest_of(chosen.key, recipe.model_dump(mode="json")))
+    return Quote(cost, available, available - cost, reasons, again, delay, existing)
 
 
 def _what_delays(person: User) -> str:
@@ -180,12 +184,14 @@ def _put_in_line(person: User, endpoint: Endpoint, recipe: Any) -> Generation:
         recipe = recipe.model_copy(update={"seed": secrets.randbelow(SEEDS)})
     # Price and month are those of one moment, which the row keeps: a song asked for at midnight has one of each.
     now = timezone.now()
+    inputs = recipe.model_dump(mode="json")
     generation = Generation.objects.create(
         created_at=now,
         person=person,
         endpoint=endpoint.key,
-        recipe=recipe.model_dump(mode="json") | {"seed": recipe.seed},
+        recipe=inputs,
         seed=recipe.seed,
+        recipe_digest=already_made.digest_of(endpoint.key, inputs),
         num_songs=recipe.num_songs,
         cost_micros=pricing.price_micros(endpoint.key, recipe.num_songs, now),
         turn=turns.next_turn(person),

@@ -85,6 +85,8 @@ class Generation(models.Model):
     # Every input in our own names, defaults too: enough to make the song again.
     recipe = models.JSONField()
     seed = models.BigIntegerField()
+    # Of the canonical form of both, so that the identical recipe is found again.
+    recipe_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
     num_songs = models.PositiveSmallIntegerField()
     # What fal wrote itself where the person gave a description: it makes the song repeatable.
     written_tags = models.JSONField(null=True)
@@ -127,6 +129,7 @@ class Generation(models.Model):
         permissions = [("close_breaker", "Can close the circuit breaker to fal")]
         indexes = [
             models.Index(fields=["person", "-created_at", "-id"], name="generation_feed"),
+            models.Index(fields=["person", "recipe_digest"], condition=Q(state="READY"), name="generation_made"),
             models.Index(fields=["run_at"], condition=Q(state="QUEUED"), name="generation_waiting"),
             models.Index(fields=["turn", "created_at", "id"], condition=Q(state="QUEUED"), name="generation_turn"),
             models.Index(fields=["person", "turn"], condition=Q(state="QUEUED"), name="generation_own_turn"),

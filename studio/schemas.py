@@ -41,22 +41,6 @@ class ErrorOut(Schema):
     problems: list[ProblemOut] | None = None
 
 
-class QuoteOut(Schema):
-    cost: str | None
-    available: str
-    after: str | None
-    reasons: list[ProblemOut]
-
-    @classmethod
-    def of(cls, quote: Quote) -> "QuoteOut":
-        return cls(
-            cost=None if quote.cost_micros is None else format_dollars(quote.cost_micros),
-            available=format_dollars(quote.available_micros),
-            after=None if quote.after_micros is None else format_dollars(quote.after_micros),
-            reasons=[ProblemOut.of(problem) for problem in quote.reasons],
-        )
-
-
 class MasterOut(Schema):
     format: str
     bytes: int
@@ -100,6 +84,26 @@ class TrackOut(Schema):
             master=MasterOut(format=track.master_format, bytes=track.master_bytes or 0, storage=track.master_storage)
             if ready
             else None,
+        )
+
+
+class QuoteOut(Schema):
+    """`existing` are one's own tracks of the identical recipe, newest first. A POST makes a new song all the same."""
+
+    cost: str | None
+    available: str
+    after: str | None
+    reasons: list[ProblemOut]
+    existing: list[TrackOut]
+
+    @classmethod
+    def of(cls, quote: Quote) -> "QuoteOut":
+        return cls(
+            cost=None if quote.cost_micros is None else format_dollars(quote.cost_micros),
+            available=format_dollars(quote.available_micros),
+            after=None if quote.after_micros is None else format_dollars(quote.after_micros),
+            reasons=[ProblemOut.of(problem) for problem in quote.reasons],
+            existing=[TrackOut.of(track) for track in quote.existing],
         )
 
 

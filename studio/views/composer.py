@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from django.utils.translation import gettext_lazy as _
 
 from studio import drafts, generations, presets, queries
-from studio.errors import NotFound, Problem
+from studio.errors import AlreadyMade, NotFound, Problem
 from studio.forms import BIT_RATES, DEFAULTS, FORMATS, ComposerForm, Mode, SeedChoice, from_recipe
 from studio.models import User
 from studio.tags import suggestions, taxonomy
@@ -108,6 +108,9 @@ def price(form: ComposerForm, person: User) -> Price:
     What is still missing is a reason at the button only: nobody is told off for a field they have not come to yet.
     """
     quote = generations.quote(person=person, endpoint=ENDPOINT, inputs=form.inputs())
+    if is_unconfirmed(form, quote):
+        again = AlreadyMade()
+        quote.reasons.append(Problem(again.code, str(again.message), str(again.hint)))
     quote = replace(quote, reasons=[replace(problem, hint=form.hint_for(problem)) for problem in quote.reasons])
     wrong: dict[str, list[Problem]] = {}
     for problem in quote.reasons:
@@ -122,6 +125,11 @@ def price(form: ComposerForm, person: User) -> Price:
         "form": form, "quote": quote, "wrong": wrong, "marked": marked, "missing": missing, "unknown_tags": unknown,
         "suggestion": _suggestion(form),
     }  # fmt: skip
+
+
+def is_unconfirmed(form: ComposerForm, quote: generations.Quote) -> bool:
+    """Whether the identical song is there, and the one more click that asks for it again has not been made."""
+    return bool(quote.existing) and form.data.get("once_more") != quote.existing[0].generation.recipe_digest
 
 
 def _suggestion(form: ComposerForm) -> Suggestion | None:

@@ -177,3 +177,30 @@ def test_starting_over_asks_and_then_clears_everything(page: Page) -> None:
     expect(page.locator("#prompt")).to_have_value("")
     page.reload()
     expect(page.locator("#prompt")).to_have_value("")
+
+
+# --- Made already -----------------------------------------------------------------------------------------------------
+
+
+def test_what_was_made_already_is_free_and_once_more_is_one_click_more(page: Page) -> None:
+    page.goto("/?example=1")
+    choose(page, "Number")
+    page.get_by_role("button", name="New", exact=True).click()
+    page.locator("[name=num_songs][value='1']").check(force=True)
+    seed = page.locator("#seed").input_value()
+    page.locator("#generate").click()
+    mine = page.locator(f".card[data-seed='{seed}']")
+    expect(mine).to_have_attribute("data-phase", "ready")
+    offer = page.locator("[data-already]")
+    expect(offer).to_contain_text("free")
+    expect(page.locator("#generate")).to_have_attribute("aria-disabled", "true")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#announcer")).to_contain_text("You have made exactly this already.")
+    expect(mine).to_have_count(1)
+    offer.get_by_role("checkbox", name="Make it once more for $0.075").check()
+    expect(page.locator("#generate")).not_to_have_attribute("aria-disabled", "true")
+    expect(offer.get_by_role("checkbox")).to_be_checked()
+    page.locator("#generate").click()
+    expect(mine).to_have_count(2)
+    offer.get_by_role("link").click()
+    expect(page).to_have_url(re.compile("/generations/"))

@@ -1,0 +1,74 @@
+"""A recipe in its canonical form: the same inputs are the same bytes, whoever writes them down."""
+
+import json
+import math
+from decimal import Decimal
+from typing import Any, Final
+
+from studio import endpoints
+from studio.models import Generation, Track
+
+ATTRIBUTION: Final = "Made with Sonauto v2 (sonauto.ai) on fal.ai"
+
+
+def inputs(generation: Generation) -> dict[str, Any]:
+    """The exact inputs that made the song, the endpoint among them. The seed is text: 64 bits are too many for some."""
+    return {"endpoint": generation.endpoint, **generation.recipe, "seed": str(generation.seed)}
+
+
+def canonical(value: Any) -> str:
+    """JSON as RFC 8785 has it: names in order, no spaces, numbers as JavaScript writes them.
+
+    :raises ValueError: a number that JSON does not know.
+    """
+    match value:
+        case dict():
+            # By UTF-16, which is what the standard sorts by.
+            names = sorted(value, key=lambda name: name.encode("utf-16-be"))
+            return "{" + ",".join(f"{canonical(name)}:{canonical(value[name])}" for name in names) + "}"
+        case list() | tuple():
+            return "[" + ",".join(canonical(item) for item in value) + "]"
+        case float():
+            return _number(value)
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is no number to JSON")
+    if value == 0:
+        return "0"
+    if 1e-6 <= abs(value) < 1e21:
+        return format(Decimal(repr(value)), "f").removesuffix(".0")
+    digits, _, exponent = repr(value).partition("e")
+    return f"{digits.removesuffix('.0')}e{int(exponent):+d}"
+
+
+def canonical_inputs(generation: Generation) -> str:
+    return canonical(inputs(generation))
+
+
+def document(track: Track) -> dict[str, Any]:
+    """All that makes the song again, and what came of it: the `recipe.json` of a download."""
+    generation = track.generation
+    return {
+        "recipe": inputs(generation),
+        "written_by_sonauto": {"tags": generation.written_tags, "lyrics": generation.written_lyrics},
+        "fal": {"endpoint": endpoints.get(generation.endpoint).fal_id, "request_id": generation.request_id},
+        "track": {
+            "id": str(track.pk),
+            "title": track.title,
+            "variation": track.variation,
+            "made_at": generation.created_at.isoformat(),
+            "duration_seconds": None if track.duration_ms is None else track.duration_ms / 1000,
+            "loudness_lufs": track.loudness_lufs,
+        },
+        "master": {"format": track.master_format, "bytes": track.master_bytes, "sha256": track.master_sha256},
+        "credits": ATTRIBUTION,
+    }
+
+
+def as_file(track: Track) -> bytes:
+    """The document for people to read; its `recipe` has the same names and values as the canonical form."""
+    return json.dumps(document(track), ensure_ascii=False, indent=2).encode() + b"\n"
