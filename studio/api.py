@@ -14,6 +14,7 @@ from pydantic import WithJsonSchema
 
 from studio import downloads, generations, naming, queries, recipes, restores, takeaway, tracks, trash
 from studio.errors import InvalidInput, Problem
+from studio.fal.fields import TAGS_MAX
 from studio.fal.schemas import TextToMusicInput
 from studio.media import clips, waveforms
 from studio.media.ranges import opened_response, ranged_response
@@ -26,11 +27,11 @@ from studio.schemas import (
     GenerationOut,
     GenerationsOut,
     QuoteOut,
-    TagOut,
     TagsOut,
     TrackOut,
 )
 from studio.states import GenerationState, RestoreTier
+from studio.tags import related as together
 from studio.tags import search
 
 router = Router()
@@ -314,8 +315,27 @@ def list_tags(
     request: HttpRequest,  # noqa: ARG001
     q: str = "",
     group: str | None = None,
+    related: str = "",
     limit: Annotated[int, Query(ge=1, le=100)] = 12,
+    offset: Annotated[int, Query(ge=0, le=10_000)] = 0,
 ) -> TagsOut:
-    """Tags that fit what has been typed, popular ones first."""
-    found = search.find(q[:100], limit, group)
-    return TagsOut(tags=[TagOut(name=tag.name, group=tag.group) for tag in found])
+    """Tags that fit what has been typed, popular ones first; with `group` those of one group.
+
+    With `related=a,b` instead those that go with these: their parents, siblings and children, and what stands beside
+    them in songs that people kept.
+    """
+    if related:
+        found = together.related(_listed(related), offset + limit + 1)
+    else:
+        found = search.find(q[:100], offset + limit + 1, group)
+    return TagsOut.of(found[offset : offset + limit], more=len(found) > offset + limit)
+
+
+@router.get("/tags/dice", response={200: TagsOut, 401: ErrorOut}, tags=["tags"])
+def throw_dice(request: HttpRequest, keep: str = "") -> TagsOut:  # noqa: ARG001
+    """By chance a genre, a mood, an instrument and a voice, but for what `keep=a,b` has already."""
+    return TagsOut.of(together.throw(_listed(keep)))
+
+
+def _listed(text: str) -> list[str]:
+    return text.split(",")[:TAGS_MAX]

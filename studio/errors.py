@@ -101,6 +101,26 @@ class FalUnavailable(StudioError):
         super().__init__()
 
 
+class AlreadyMade(StudioError):
+    """There is a song of the identical recipe, and nobody has said that it is to be made once more."""
+
+    code = "already_made"
+    message = _("You have made exactly this already.")
+    hint = _("Listen to it for free, or tick “Make it once more”.")
+
+
+class PresetNameTaken(StudioError):
+    code = "preset_name_taken"
+    message = _("You have a saved recipe of this name.")
+    hint = _("Choose another name, or delete that one first.")
+
+
+class TooManyPresets(StudioError):
+    code = "too_many_presets"
+    message = _("You have as many saved recipes as you may.")
+    hint = _("Delete one that you don't need any more.")
+
+
 class IdempotencyConflict(StudioError):
     code = "idempotency_conflict"
     message = _("This Idempotency-Key was used for another request.")

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,8 +12,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from pydantic import ValidationError
 
 from ledger import operations as ledger
@@ -21,7 +23,7 @@ from ledger import organisation, quotas
 from ledger import queries as balances
 from ledger.errors import BudgetFrozen, InsufficientBudget, LedgerError, OrganisationCapReached
 from ledger.queries import Balance
-from studio import doorbell, endpoints, limits, pricing, settling, transitions, turns
+from studio import already_made, doorbell, endpoints, limits, pricing, settling, transitions, turns
 from studio.endpoints import Endpoint
 from studio.errors import (
     AccountClosed,
@@ -38,7 +40,7 @@ from studio.errors import (
 )
 from studio.fal import breaker
 from studio.fal.schemas import explain
-from studio.models import Generation, IdempotencyKey, User
+from studio.models import Generation, IdempotencyKey, Track, User
 from studio.states import GenerationState as State
 
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
@@ -51,7 +53,8 @@ class Quote:
     """What a generation would cost, what is there, and every reason why it can't start.
 
     `cost_micros` is None where the input doesn't tell the number of songs; `retry_after_seconds` is when to ask again
-    where a reason goes by itself.
+    where a reason goes by itself. `delay` is a sentence where it could start and would have to wait; "" else.
+    `existing` are the person's own tracks of the identical recipe: to listen to them is free.
     """
 
     cost_micros: int | None
@@ -59,6 +62,8 @@ class Quote:
     after_micros: int | None
     reasons: list[Problem]
     retry_after_seconds: int | None = None
+    delay: str = ""
+    existing: Sequence[Track] = ()
 
 
 def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote:
@@ -83,7 +88,19 @@ def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote
         refusals.append(refusal)
     reasons = [Problem(error.code, str(error.message), str(error.hint)) for error in refusals]
     again = max((error.retry_after_seconds for error in passing), default=None)
-    return Quote(cost, available, available - cost, reasons, again)
+    delay = "" if reasons else _what_delays(person)
+    existing = already_made.find(person, already_made.digest_of(chosen.key, recipe.model_dump(mode="json")))
+    return Quote(cost, available, available - cost, reasons, again, delay, existing)
+
+
+def _what_delays(person: User) -> str:
+    used = Generation.objects.in_slot().aggregate(own=Count("pk", filter=Q(person=person)), all=Count("pk"))
+    if used["own"] >= settings.NEOAPEX_USER_SLOTS:
+        shown = {"used": used["own"], "slots": settings.NEOAPEX_USER_SLOTS}
+        return _("%(used)d of %(slots)d slots used: yours will wait.") % shown
+    if used["all"] >= settings.NEOAPEX_FAL_SLOTS:
+        return _("The studio's places at fal are all taken: yours will wait its turn.")
+    return ""
 
 
 def _what_passes(person: User) -> list[RateReached | FalUnavailable | TooManyWaiting]:
@@ -167,12 +184,14 @@ def _put_in_line(person: User, endpoint: Endpoint, recipe: Any) -> Generation:
         recipe = recipe.model_copy(update={"seed": secrets.randbelow(SEEDS)})
     # Price and month are those of one moment, which the row keeps: a song asked for at midnight has one of each.
     now = timezone.now()
+    inputs = recipe.model_dump(mode="json")
     generation = Generation.objects.create(
         created_at=now,
         person=person,
         endpoint=endpoint.key,
-        recipe=recipe.model_dump(mode="json") | {"seed": recipe.seed},
+        recipe=inputs,
         seed=recipe.seed,
+        recipe_digest=already_made.digest_of(endpoint.key, inputs),
         num_songs=recipe.num_songs,
         cost_micros=pricing.price_micros(endpoint.key, recipe.num_songs, now),
         turn=turns.next_turn(person),

@@ -7,7 +7,7 @@ from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
 
 from studio.reconciliation_models import LineKind as LineKind  # noqa: PLC0414
 from studio.reconciliation_models import Reconciliation as Reconciliation  # noqa: PLC0414
@@ -87,6 +87,8 @@ class Generation(models.Model):
     # Every input in our own names, defaults too: enough to make the song again.
     recipe = models.JSONField()
     seed = models.BigIntegerField()
+    # Of the canonical form of both, so that the identical recipe is found again.
+    recipe_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
     num_songs = models.PositiveSmallIntegerField()
     # What fal wrote itself where the person gave a description: it makes the song repeatable.
     written_tags = models.JSONField(null=True)
@@ -130,6 +132,7 @@ class Generation(models.Model):
         indexes = [
             models.Index(fields=["person", "-created_at", "-id"], name="generation_feed"),
             models.Index(fields=["-created_at"], name="generation_asked_for"),
+            models.Index(fields=["person", "recipe_digest"], condition=Q(state="READY"), name="generation_made"),
             models.Index(fields=["run_at"], condition=Q(state="QUEUED"), name="generation_waiting"),
             models.Index(fields=["turn", "created_at", "id"], condition=Q(state="QUEUED"), name="generation_turn"),
             models.Index(fields=["person", "turn"], condition=Q(state="QUEUED"), name="generation_own_turn"),
@@ -353,6 +356,32 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Draft(models.Model):
+    """What a person is writing in the composer, in the names of its form."""
+
+    person = models.OneToOneField(User, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    fields = models.JSONField()
+    saved_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"draft of {self.person_id}"
+
+
+class Preset(models.Model):
+    """A recipe that a person saved under a name, in the names of the composer's form."""
+
+    person = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=60)
+    fields = models.JSONField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint("person", Lower("name"), name="preset_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class TagAudit(models.Model):

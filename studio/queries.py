@@ -142,6 +142,12 @@ def card(person: User, generation_id: UUID) -> Card:
     return _cards([generation])[0]
 
 
+def last_seed(person: User) -> int | None:
+    """Of the song that was asked for last."""
+    newest = Generation.objects.of(person).order_by("-created_at", "-pk")
+    return newest.values_list("seed", flat=True).first()
+
+
 def unfinished_count(person: User) -> int:
     return Generation.objects.of(person).filter(finished_at=None).count()
 

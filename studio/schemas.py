@@ -1,5 +1,6 @@
 """What goes in and out of the API. Money is decimal strings in dollars, seeds are strings."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, Self
 from uuid import UUID
@@ -14,6 +15,7 @@ from studio.generations import Quote
 from studio.models import Track
 from studio.queries import Card
 from studio.statements import Line
+from studio.tags.taxonomy import Tag
 from studio.timeline import Moment
 
 
@@ -37,22 +39,6 @@ class ErrorOut(Schema):
     requestId: str | None  # noqa: N815 - the name that programs rely on
     retry_after: int | None = None
     problems: list[ProblemOut] | None = None
-
-
-class QuoteOut(Schema):
-    cost: str | None
-    available: str
-    after: str | None
-    reasons: list[ProblemOut]
-
-    @classmethod
-    def of(cls, quote: Quote) -> "QuoteOut":
-        return cls(
-            cost=None if quote.cost_micros is None else format_dollars(quote.cost_micros),
-            available=format_dollars(quote.available_micros),
-            after=None if quote.after_micros is None else format_dollars(quote.after_micros),
-            reasons=[ProblemOut.of(problem) for problem in quote.reasons],
-        )
 
 
 class MasterOut(Schema):
@@ -112,6 +98,26 @@ class TrackOut(Schema):
             else None,
             trashed_at=track.trashed_at,
             deletes_at=track.purged_at or trash.deletes_at(track),
+        )
+
+
+class QuoteOut(Schema):
+    """`existing` are one's own tracks of the identical recipe, newest first. A POST makes a new song all the same."""
+
+    cost: str | None
+    available: str
+    after: str | None
+    reasons: list[ProblemOut]
+    existing: list[TrackOut]
+
+    @classmethod
+    def of(cls, quote: Quote) -> "QuoteOut":
+        return cls(
+            cost=None if quote.cost_micros is None else format_dollars(quote.cost_micros),
+            available=format_dollars(quote.available_micros),
+            after=None if quote.after_micros is None else format_dollars(quote.after_micros),
+            reasons=[ProblemOut.of(problem) for problem in quote.reasons],
+            existing=[TrackOut.of(track) for track in quote.existing],
         )
 
 
@@ -186,6 +192,11 @@ class TagOut(Schema):
 
 class TagsOut(Schema):
     tags: list[TagOut]
+    more: bool
+
+    @classmethod
+    def of(cls, tags: Iterable[Tag], *, more: bool = False) -> "TagsOut":
+        return cls(tags=[TagOut(name=tag.name, group=tag.group) for tag in tags], more=more)
 
 
 class LineOut(EntryOut):

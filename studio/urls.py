@@ -3,11 +3,15 @@
 from django.conf import settings
 from django.urls import URLPattern, path
 
-from studio.views import budget, budget_export, masters, pages, quotes, songs, tokens, trash, welcome
+from studio.views import budget, budget_export, drafts, masters, pages, presets, quotes, songs, tokens, trash, welcome
 
 urlpatterns: list[URLPattern] = [
     path("", pages.studio, name="studio"),
     path("quote/", quotes.quote, name="quote"),
+    path("draft/", drafts.save, name="save_draft"),
+    path("draft/clear", drafts.clear, name="clear_draft"),
+    path("presets/", presets.save, name="save_preset"),
+    path("presets/<int:preset_id>/delete", presets.delete, name="delete_preset"),
     path("generations/", songs.start, name="start"),
     path("generations/<uuid:generation_id>/", songs.song, name="song"),
     path("generations/<uuid:generation_id>/card", songs.card, name="card"),

@@ -2,7 +2,7 @@
 import "./theme.js";
 import "./pages.js";
 import "./composer.js";
-import "./completion.js";
+import "./browse.js";
 import "./cards.js";
 import "./lanes.js";
 import "./live.js";

@@ -1,30 +1,18 @@
-// The composer: the draft that survives, dials in two parts, and a button that knows what is missing.
-import { announce, kept } from "./store.js";
+// The composer: dials in two parts, and a button that knows what is missing.
+import { announce } from "./store.js";
+import { keep, restore } from "./drafts.js";
 import { show } from "./pages.js";
 
-const SKIPPED = new Set(["csrfmiddlewaretoken", "idempotency_key"]);
 const form = () => document.getElementById("composer");
 const button = () => document.getElementById("generate");
 
-const values = (of) => Object.fromEntries([...new FormData(of)].filter(([name]) => !SKIPPED.has(name)));
-const save = () => kept.set("draft", values(form()));
-
-function restore(into) {
-  const draft = kept.get("draft");
-  if (!draft) return false;
-  for (const [name, value] of Object.entries(draft)) {
-    const field = into.elements.namedItem(name);
-    if (field && "value" in field && !SKIPPED.has(name)) field.value = value;
-  }
-  return true;
-}
-
 function prepare(composer) {
   if (composer.dataset.filled !== undefined) {
-    save();
+    keep(0);
     // A reload must bring back what has been changed since, not the recipe or example that it began with.
     if (location.search) history.replaceState(history.state, "", location.pathname + location.hash);
   } else if (restore(composer)) {
+    keep(0);
     htmx.trigger(composer, "quote");
   }
   for (const dial of composer.querySelectorAll("[data-dial]")) follow(dial, dial.querySelector("[type=number]"));
@@ -41,6 +29,10 @@ function follow(dial, source) {
   else if (number.value !== "") slider.value = number.value;
   const share = (slider.value - slider.min) / (slider.max - slider.min);
   slider.style.setProperty("--filled", `${share * 100}%`);
+  const words = dial.dataset.words.split("|");
+  const word = words[Math.min(words.length - 1, Math.floor(share * words.length))];
+  slider.setAttribute("aria-valuetext", `${slider.value}, ${word}`);
+  dial.querySelector("[data-word]").textContent = word;
 }
 
 function count(composer) {
@@ -48,6 +40,13 @@ function count(composer) {
   const lines = composer.elements.lyrics.value.split("\n").filter((line) => line.trim() && !/^\s*\[.*\]\s*$/.test(line)).length;
   const text = lines === 0 ? label.dataset.empty : lines === 1 ? label.dataset.one : label.dataset.many.replace("#", lines);
   if (label.textContent !== text) label.textContent = text;
+  for (const note of composer.querySelectorAll("[data-characters]")) {
+    // As the server counts: an emoji is one.
+    const length = [...composer.elements[note.dataset.characters].value].length;
+    const show = (number) => number.toLocaleString(document.documentElement.lang);
+    note.textContent = length ? note.dataset.of.replace("#", show(length)).replace("%", show(Number(note.dataset.most))) : "";
+    note.classList.toggle("is-over", length > note.dataset.most);
+  }
 }
 
 // --- The button ---
@@ -57,7 +56,7 @@ function gate() {
   if (off) button()?.setAttribute("aria-disabled", "true");
   else button()?.removeAttribute("aria-disabled");
   for (const field of form()?.querySelectorAll("[aria-describedby*=error-]") ?? []) {
-    const wrong = document.getElementById(`error-${field.name}`)?.textContent.trim();
+    const wrong = document.getElementById(`error-${field.id}`)?.textContent.trim();
     if (wrong) field.setAttribute("aria-invalid", "true");
     else field.removeAttribute("aria-invalid");
   }
@@ -74,7 +73,7 @@ function changed(event) {
   const dial = event.target.closest("[data-dial]");
   if (dial) follow(dial, event.target);
   count(form());
-  save();
+  keep();
   // What was missing may be there now; until the answer comes, the server decides.
   button().removeAttribute("aria-disabled");
 }
@@ -82,7 +81,7 @@ function changed(event) {
 function pressed(event) {
   const target = event.target.closest("button");
   if (!target) return;
-  const { lyrics, seed } = form().elements;
+  const { lyrics, seed, vibe_strength: vibe } = form().elements;
   if (target.dataset.section) {
     const before = lyrics.value.slice(0, lyrics.selectionStart);
     const gap = before === "" ? "" : before.endsWith("\n\n") ? "" : before.endsWith("\n") ? "\n" : "\n\n";
@@ -93,11 +92,11 @@ function pressed(event) {
     seed.value = String(crypto.getRandomValues(new BigUint64Array(1))[0] >> 1n);
     change(seed);
   } else if (target.dataset.seedLast !== undefined) {
-    seed.value = document.querySelector("#feed .card")?.dataset.seed ?? seed.value;
+    seed.value = document.querySelector("#seed-last input").value || seed.value;
     change(seed);
-  } else if (target.dataset.seedClear !== undefined) {
-    seed.value = "";
-    change(seed);
+  } else if (target.dataset.vibe) {
+    vibe.value = target.dataset.vibe;
+    change(vibe);
   }
 }
 
@@ -144,6 +143,10 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.target.closest?.("#price")) gate();
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  // A saved recipe was deleted: its button had the focus.
+  if (event.detail.target?.id === "presets" && document.activeElement === document.body) document.querySelector("#presets summary").focus();
 });
 document.addEventListener("htmx:oobAfterSwap", (event) => {
   if (event.target.closest?.("#price, .field-error")) setTimeout(gate);

@@ -17,8 +17,35 @@ const write = (area, name, value) => {
   }
 };
 
-export const kept = { get: (name) => read(() => localStorage, name), set: (name, value) => write(() => localStorage, name, value) };
-export const tab = { get: (name) => read(() => sessionStorage, name), set: (name, value) => write(() => sessionStorage, name, value) };
+const remove = (area, name) => {
+  try {
+    area().removeItem(`neoapex-${person}-${name}`);
+  } catch {
+    // Forbidden: then there is nothing there.
+  }
+};
+
+const kind = (area) => ({
+  get: (name) => read(area, name),
+  set: (name, value) => write(area, name, value),
+  remove: (name) => remove(area, name),
+});
+
+export const kept = kind(() => localStorage);
+export const tab = kind(() => sessionStorage);
+
+// On a shared machine nobody finds what somebody else was writing. Where it is kept for good there is no draft at all.
+function forgetDraftsOfOthers() {
+  for (const [area, own] of [[localStorage, ""], [sessionStorage, `neoapex-${person}-draft`]]) {
+    for (const name of Object.keys(area)) if (/^neoapex-.*-draft$/.test(name) && name !== own) area.removeItem(name);
+  }
+}
+
+try {
+  forgetDraftsOfOthers();
+} catch {
+  // No storage, no drafts.
+}
 
 export const announce = (text) => {
   const announcer = document.getElementById("announcer");

@@ -103,12 +103,17 @@ def fold(text: str) -> str:
 
 
 def is_known(name: str) -> bool:
-    return fold(name) in _folded_names()
+    return by_folded(name) is not None
+
+
+def by_folded(name: str) -> Tag | None:
+    """The tag that is meant, however it is written; None for an unknown one."""
+    return _folded().get(fold(name))
 
 
 @cache
-def _folded_names() -> frozenset[str]:
-    return frozenset(tag.folded for tag in all_tags())
+def _folded() -> dict[str, Tag]:
+    return {tag.folded: tag for tag in all_tags()}
 
 
 def _faults(tags: Iterable[Tag]) -> Iterable[str]:

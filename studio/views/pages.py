@@ -17,7 +17,7 @@ def studio(request: PersonRequest) -> HttpResponse:
     if request.htmx.target == "feed-more":
         return render(request, "studio/feed_more.html", {"feed": feed})
     form = filled(request)
-    chosen = bool({"example", "recipe"} & set(request.GET))
+    chosen = bool({"example", "recipe", "preset"} & set(request.GET))
     shown = {
         "feed": feed,
         "filled": chosen,

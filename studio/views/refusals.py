@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from ledger.errors import BudgetFrozen, InsufficientBudget, LedgerError, OrganisationCapReached
 from studio.errors import (
     AccountClosed,
+    AlreadyMade,
     FalUnavailable,
     FileForgotten,
     IdempotencyConflict,
@@ -24,6 +25,7 @@ STATUSES: Final[dict[type[Exception], int]] = {
     OrganisationCapReached: 402,
     AccountClosed: 403,
     BudgetFrozen: 403,
+    AlreadyMade: 409,
     IdempotencyConflict: 409,
     TrackIsReady: 409,
     FileForgotten: 409,

@@ -10,12 +10,12 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from ledger.errors import LedgerError
-from studio import generations, queries, timeline, tracks
-from studio.errors import AlreadyFinal, IdempotencyConflict, NotFound, StudioError
+from studio import drafts, generations, queries, timeline, tracks
+from studio.errors import AlreadyFinal, AlreadyMade, IdempotencyConflict, NotFound, StudioError
 from studio.forms import ComposerForm
 from studio.models import Generation
 from studio.queries import Card
-from studio.views.composer import ENDPOINT, composer, new_key, price
+from studio.views.composer import ENDPOINT, composer, is_unconfirmed, new_key, price
 from studio.views.people import PersonRequest, for_people
 from studio.views.refusals import problems_of, say_when, status_of
 
@@ -27,7 +27,12 @@ FINAL_PHASES = frozenset({"ready", "failed", "cancelled"})
 def start(request: PersonRequest) -> HttpResponse:
     """Make a song. A refusal shows the composer again with every word that was typed."""
     form = ComposerForm(request.POST)
+    if not request.htmx:
+        # A script has kept it while it was typed.
+        drafts.save(request.user, form.typed)
     try:
+        if is_unconfirmed(form, generations.quote(person=request.user, endpoint=ENDPOINT, inputs=form.inputs())):
+            raise AlreadyMade
         generation = generations.start(
             person=request.user, endpoint=ENDPOINT, inputs=form.inputs(), idempotency_key=form.key
         )

@@ -57,8 +57,9 @@ def views(song_id: str) -> Iterator[View]:
 
 
 def _complete(page: Page) -> None:
-    page.locator("#tags").press("End")
-    page.locator("#tags").press_sequentially(", gu", delay=40)
+    page.locator("[data-browse] summary").click()
+    page.locator("[data-shelf] button").first.wait_for()
+    page.locator("#tags").press_sequentially("gu", delay=40)
     page.locator("#tags-list li").first.wait_for()
 
 

@@ -12,11 +12,11 @@ from django.db.models import ProtectedError
 
 from ledger.models import Budget, Entry, Quota, Spending
 from neoapex.sessions import SessionStore
-from studio import admin_log, dispatch, generations, people, queries, settling, tokens
+from studio import admin_log, dispatch, drafts, generations, people, presets, queries, settling, tokens
 from studio.errors import AccountClosed, LastAdmin, NotFound, WhyMissing
 from studio.fal.errors import NotAccepted
 from studio.fal.mock import MockFalClient
-from studio.models import AccessToken, Event, Generation, IdempotencyKey, Track, User
+from studio.models import AccessToken, Draft, Event, Generation, IdempotencyKey, Preset, Track, User
 from studio.states import GenerationState as State
 from tests.studio.people import (
     DESCRIBED,
@@ -180,20 +180,29 @@ def known(ada: User, bo: User) -> User:
 
 def test_nothing_says_any_more_who_it_was(known: User, boss: User) -> None:
     admin_log.record(boss, known, "Changed the name of ada@example.com.")
+    drafts.save(known, {"prompt": "Lovelace's own words"})
+    presets.save(known, "Ada's", {"prompt": "Lovelace's own words"})
     gone = people.anonymise(known, author=boss, reason=WHY)
     stored = User.objects.get(pk=known.pk)
     assert stored.email == gone.email == f"gone-{known.pk}@anonymous.invalid"
     assert (stored.first_name, stored.last_name, stored.is_active, stored.is_staff) == ("", "", False, False)
     assert not stored.has_usable_password()
     left = (stored.groups, stored.user_permissions, EmailAddress.objects, AccessToken.objects, IdempotencyKey.objects)
-    assert [rows.count() for rows in left] == [0] * 5
+    assert [rows.count() for rows in (*left, Draft.objects, Preset.objects)] == [0] * 7
     for name in ("ada", "lovelace"):
         assert name not in everything_stored().lower()
 
 
 def everything_stored() -> str:
     """All rows of the tables that are about this person or about what was done to them."""
-    models: list[Any] = [User.objects.exclude(email="bo@example.com"), EmailAddress, AccessToken, IdempotencyKey]
+    models: list[Any] = [
+        User.objects.exclude(email="bo@example.com"),
+        EmailAddress,
+        AccessToken,
+        IdempotencyKey,
+        Draft,
+        Preset,
+    ]
     models += [LogEntry, Event, Generation, Track, Session, Budget, Entry, Quota]
     rows = [getattr(model, "objects", model).values() for model in models]
     return repr([list(found) for found in rows])

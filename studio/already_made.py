@@ -1,0 +1,38 @@
+"""Songs of one's own that were made from exactly the same recipe: listening to them again costs nothing."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from studio import recipes
+from studio.models import Generation, Track, User
+from studio.states import GenerationState, TrackState
+
+SHOWN: Final = 10
+
+
+def digest(generation: Generation) -> str:
+    """SHA-256 of the recipe in its canonical form: endpoint, texts, settings, seed and number of songs."""
+    return hashlib.sha256(recipes.canonical_inputs(generation).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def digest_of(endpoint: str, recipe: Mapping[str, Any]) -> str:
+    """The same of inputs that were asked for and not made yet; "" where a seed is still to be drawn: that is new."""
+    seed = recipe.get("seed")
+    return "" if seed is None else digest(Generation(endpoint=endpoint, recipe=dict(recipe), seed=seed))
+
+
+def find(person: User, wanted: str) -> list[Track]:
+    """The person's own tracks that can be heard, newest first, whose recipe has the digest `wanted`."""
+    if not wanted:
+        return []
+    return list(
+        Track.objects.filter(
+            state=TrackState.READY,
+            generation__person=person,
+            generation__state=GenerationState.READY,
+            generation__recipe_digest=wanted,
+        )
+        .select_related("generation")
+        .order_by("-generation__created_at", "-generation_id", "variation")[:SHOWN]
+    )

@@ -1,0 +1,44 @@
+"""Settings that suit a style. A pure reading of `basis`: what experiments teach later goes in there."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from studio.tags.taxonomy import Tag, by_folded, by_name
+
+# By style, for it and all below it. What has no basis here gets no advice.
+VIBE_STRENGTHS: Final[Mapping[str, float]] = {
+    "phonk": 3.0,
+    "industrial": 3.0,
+    "glitch": 3.0,
+    "pop": 1.8,
+    "acoustic": 1.8,
+    "jazz": 1.8,
+}
+MOST_ANCESTORS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """`value` suits `style`, a tag of the basis."""
+
+    style: str
+    value: float
+
+
+def vibe_strength(tags: Iterable[str], basis: Mapping[str, float] = VIBE_STRENGTHS) -> Suggestion | None:
+    """What suits the tags; None where there is no basis for any, or where they pull in different directions."""
+    found = [Suggestion(style, basis[style]) for name in tags if (style := _style(name, basis))]
+    return found[0] if len({suggestion.value for suggestion in found}) == 1 else None
+
+
+def _style(name: str, basis: Mapping[str, float]) -> str | None:
+    """The tag itself or the nearest above it that the basis names."""
+    tag: Tag | None = by_folded(name)
+    for _ in range(MOST_ANCESTORS):
+        if tag is None:
+            return None
+        if tag.name in basis:
+            return tag.name
+        tag = by_name()[tag.parent] if tag.parent else None
+    return None
