@@ -10,7 +10,7 @@ from studio import already_made
 from studio.models import Generation, User
 from tests import factories
 
-filling = importlib.import_module("studio.migrations.0009_recipe_digest_of_old_songs")
+filling = importlib.import_module("studio.migrations.0011_recipe_digest_of_old_songs")
 
 
 def test_old_songs_are_found_after_the_filling(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
