@@ -98,6 +98,7 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.AlreadyFinal: 409,
     studio.TrackNotReady: 409,
     studio.TrackIsReady: 409,
+    studio.NotFailed: 409,
     studio.FileForgotten: 409,
     studio.StaleTransition: 409,
     studio.TooManyWaiting: 429,

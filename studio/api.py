@@ -12,7 +12,7 @@ from ninja.errors import HttpError
 from ninja.responses import Status
 from pydantic import WithJsonSchema
 
-from studio import generations, queries, tracks
+from studio import generations, listening, queries, tracks
 from studio.errors import InvalidInput, Problem
 from studio.fal.schemas import TextToMusicInput
 from studio.media import waveforms
@@ -26,6 +26,7 @@ from studio.schemas import (
     QuoteOut,
     TagOut,
     TagsOut,
+    TrackIn,
     TrackOut,
 )
 from studio.states import GenerationState
@@ -135,7 +136,7 @@ def list_generations(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> GenerationsOut:
     """One's own generations, newest first. The timeline is left out here."""
-    page = queries.feed(person_of(request), before=cursor, limit=limit, state=state)
+    page = queries.feed(person_of(request), before=cursor, limit=limit, state=state, with_cleared=True)
     items = [GenerationOut.of(card, with_timeline=False) for card in page.cards]
     return GenerationsOut(items=items, next_cursor=page.next_cursor)
 
@@ -164,6 +165,16 @@ def cancel_generation(request: HttpRequest, generation_id: UUID) -> CancelOut:
 def fetch_track_again(request: HttpRequest, track_id: UUID) -> TrackOut:
     """Fetch once more what came as audio that can't be read, within seven days. It costs nothing."""
     return TrackOut.of(tracks.fetch_again(person=person_of(request), track_id=track_id))
+
+
+@router.patch(
+    "/tracks/{track_id}",
+    response={200: TrackOut, 401: ErrorOut, 404: ErrorOut, 409: ErrorOut, 422: ErrorOut},
+    tags=["songs"],
+)
+def change_track(request: HttpRequest, track_id: UUID, change: TrackIn) -> TrackOut:
+    """Pick a variation as the keeper, or take that back. Of two, one at most is kept."""
+    return TrackOut.of(listening.keep(person=person_of(request), track_id=track_id, kept=change.keeper))
 
 
 @_file("/tracks/{track_id}/preview")

@@ -72,6 +72,7 @@ class TrackOut(Schema):
     variation: int
     state: str
     title: str
+    keeper: bool
     reason: ReasonOut | None
     duration_seconds: float | None
     loudness_lufs: float | None
@@ -88,6 +89,7 @@ class TrackOut(Schema):
             variation=track.variation,
             state=track.state,
             title=track.title,
+            keeper=track.is_keeper,
             reason=ReasonOut(code=track.reason_code, message=track.reason_message, whose="fal")
             if track.state == "UNREADABLE"
             else None,
@@ -99,6 +101,10 @@ class TrackOut(Schema):
             if ready
             else None,
         )
+
+
+class TrackIn(Schema):
+    keeper: bool
 
 
 class MomentOut(Schema):

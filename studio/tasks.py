@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from studio import dispatch, sweep, tracks
+from studio import dispatch, notices, sweep, tracks
 
 
 @shared_task(name="studio.dispatch")
@@ -40,3 +40,8 @@ def tidy(**_: object) -> None:
 @shared_task(name="studio.ingest")
 def ingest(*, track_id: str, **_: object) -> None:
     tracks.fetch(UUID(track_id))
+
+
+@shared_task(name="studio.mail_long_songs")
+def mail_long_songs(**_: object) -> None:
+    notices.mail_long_songs()

@@ -26,6 +26,10 @@ _REACHED: Final[dict[str, Promise]] = {
     State.LOST: gettext_lazy("No sign of life from fal; we keep asking"),
     State.INGESTING: gettext_lazy("Done; being saved"),
 }
+_KEPT: Final = {
+    True: (gettext_lazy("Kept"), gettext_lazy("You kept variation %s")),
+    False: (gettext_lazy("No longer kept"), gettext_lazy("Variation %s is no longer the one you kept")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ def _words(event: Event, tracks: Sequence[Track], *, first: bool) -> str:
         return _("You asked to cancel it")
     if data.get("fetched_again"):
         return _named_track(data["track"], tracks, _("The song is fetched again"), _("Variation %s is fetched again"))
+    if data.get("kept") is not None:
+        return _named_track(data["track"], tracks, *map(str, _KEPT[data["kept"]]))
     if data.get("track"):
         return _named_track(data["track"], tracks, _("The song is saved"), _("Variation %s is saved"))
     if isinstance(data.get("queue_position"), int):
