@@ -102,6 +102,7 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.TooManyPresets: 409,
     studio.TrackNotReady: 409,
     studio.TrackIsReady: 409,
+    studio.NotFailed: 409,
     studio.FileForgotten: 409,
     studio.TrackInTrash: 409,
     studio.TrackDeleted: 404,

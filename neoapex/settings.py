@@ -199,6 +199,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 60},
     },
     # What a killed worker or a flushed broker left lying is rung for again within seconds.
+    "mail long songs": {
+        "task": "studio.mail_long_songs",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 60},
+    },
     "ring": {"task": "studio.ring", "schedule": timedelta(seconds=5), "options": {"expires": 10}},
     "tidy": {"task": "studio.tidy", "schedule": timedelta(minutes=10), "options": {"expires": 600}},
     "look": {"task": "studio.look", "schedule": timedelta(seconds=3), "options": {"expires": 10}},

@@ -12,7 +12,7 @@ from ninja.errors import HttpError
 from ninja.responses import Status
 from pydantic import WithJsonSchema
 
-from studio import downloads, generations, naming, queries, recipes, restores, takeaway, tracks, trash
+from studio import downloads, generations, listening, naming, queries, recipes, restores, takeaway, tracks, trash
 from studio.errors import InvalidInput, Problem
 from studio.fal.fields import TAGS_MAX
 from studio.fal.schemas import TextToMusicInput
@@ -28,6 +28,7 @@ from studio.schemas import (
     GenerationsOut,
     QuoteOut,
     TagsOut,
+    TrackIn,
     TrackOut,
 )
 from studio.states import GenerationState, RestoreTier
@@ -152,7 +153,7 @@ def list_generations(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> GenerationsOut:
     """One's own generations, newest first. The timeline is left out here."""
-    page = queries.feed(person_of(request), before=cursor, limit=limit, state=state, with_trash=True)
+    page = queries.feed(person_of(request), before=cursor, limit=limit, state=state, with_hidden=True)
     items = [GenerationOut.of(card, with_timeline=False) for card in page.cards]
     return GenerationsOut(items=items, next_cursor=page.next_cursor)
 
@@ -213,6 +214,16 @@ def trash_track(request: HttpRequest, track_id: UUID) -> TrackOut:
 )
 def restore_track_from_trash(request: HttpRequest, track_id: UUID) -> TrackOut:
     return TrackOut.of(trash.put_back(person=person_of(request), track_id=track_id))
+
+
+@router.patch(
+    "/tracks/{track_id}",
+    response={200: TrackOut, 401: ErrorOut, 404: ErrorOut, 409: ErrorOut, 422: ErrorOut},
+    tags=["songs"],
+)
+def change_track(request: HttpRequest, track_id: UUID, change: TrackIn) -> TrackOut:
+    """Pick a variation as the keeper, or take that back. Of two, one at most is kept."""
+    return TrackOut.of(listening.keep(person=person_of(request), track_id=track_id, kept=change.keeper))
 
 
 @_file("/tracks/{track_id}/preview")

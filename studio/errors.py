@@ -144,6 +144,11 @@ class TrackNotReady(StudioError):
     hint = _("It will play as soon as it has been saved.")
 
 
+class NotFailed(StudioError):
+    code = "not_failed"
+    message = _("Only what ended without a song can be taken out of the list.")
+
+
 class TrackIsReady(StudioError):
     code = "track_is_ready"
     message = _("This track can be heard, so it isn't fetched again.")

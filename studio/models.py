@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
 
 from studio.reconciliation_models import LineKind as LineKind  # noqa: PLC0414
@@ -36,6 +36,7 @@ class User(AbstractUser):
 
     username = None  # type: ignore[assignment]
     email = models.EmailField(unique=True)
+    mails_long_songs = models.BooleanField(default=False, db_default=False)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -125,6 +126,13 @@ class Generation(models.Model):
     finished_at = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
 
+    # The variation that its person kept. Until somebody picks, the first stands in.
+    keeper = models.PositiveSmallIntegerField(null=True)
+    heard_at = models.DateTimeField(null=True)
+    # Taken out of the feed by its person after it ended without a song.
+    cleared_at = models.DateTimeField(null=True)
+    mailed_at = models.DateTimeField(null=True)
+
     objects: ClassVar[GenerationQuerySet] = GenerationQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
@@ -161,6 +169,9 @@ class Generation(models.Model):
                 condition=Q(state__in=["READY", "FAILED", "CANCELLED"], finished_at__isnull=False)
                 | (~Q(state__in=["READY", "FAILED", "CANCELLED"]) & Q(finished_at__isnull=True)),
                 name="generation_finished_when_final",
+            ),
+            models.CheckConstraint(
+                condition=Q(keeper__isnull=True) | Q(keeper__lt=F("num_songs")), name="generation_keeper_is_a_variation"
             ),
             # A row that was never sent can't have reached fal: only the submit moves it there.
             models.CheckConstraint(
@@ -316,6 +327,11 @@ class Track(models.Model):
     def is_away(self) -> bool:
         """The master can't be downloaded as it is."""
         return self.master_storage in (MasterStorage.GLACIER, MasterStorage.RESTORING)
+
+    @property
+    def is_keeper(self) -> bool:
+        """Picked by its person, not only standing in."""
+        return self.generation.keeper == self.variation
 
 
 class Event(models.Model):

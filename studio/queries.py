@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.utils import timezone
 
-from studio import pricing, sentences
+from studio import listening, pricing, sentences
 from studio.errors import NotFound
 from studio.fal import breaker
 from studio.models import Generation, Track, User
@@ -29,7 +29,12 @@ PHASES: dict[str, Phase] = {
     State.FAILED: "failed",
     State.CANCELLED: "cancelled",
 }
+# Beyond this the softer one is hardly music, and nobody wants the other one as soft.
+MATCH_AT_MOST_DB = 12.0
 USUAL_FROM = 50
+USUAL_FEWEST = 3
+# As far back as is looked for songs that ended before another was asked for.
+USUAL_WINDOW = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +53,38 @@ class Card:
 
     @property
     def kept(self) -> list[Track]:
-        """What can be downloaded."""
+        """What can be played and downloaded."""
         return [track for track in self.tracks if track.state == TrackState.READY and track.trashed_at is None]
+
+    @property
+    def is_pair(self) -> bool:
+        """Two variations that can be compared."""
+        return len(self.kept) > 1
+
+    @property
+    def stand_in(self) -> Track | None:
+        """The variation that plays where one of them has to."""
+        return listening.stand_in(self.kept)
+
+    @property
+    def passed_over(self) -> Track | None:
+        """The other one, once somebody has picked."""
+        picked = self.is_pair and any(track.is_keeper for track in self.kept)
+        return next(track for track in self.kept if not track.is_keeper) if picked else None
+
+    @property
+    def turned_down_db(self) -> dict[UUID, float]:
+        """By how much each variation is played softer than it is, so that none wins by being loud."""
+        return dict(zip((track.pk for track in self.kept), _matched([t.loudness_lufs for t in self.kept]), strict=True))
+
+    @property
+    def turned_down(self) -> Track | None:
+        """The louder of two, where there is one."""
+        return next((track for track in self.kept if self.turned_down_db[track.pk]), None)
+
+    @property
+    def is_unheard(self) -> bool:
+        return self.generation.state == State.READY and self.generation.heard_at is None
 
     @property
     def title(self) -> str:
@@ -115,14 +150,18 @@ class FeedPage:
 
 
 def feed(
-    person: User, before: str | None = None, limit: int = 20, state: str | None = None, *, with_trash: bool = False
+    person: User, before: str | None = None, limit: int = 20, state: str | None = None, *, with_hidden: bool = False
 ) -> FeedPage:
-    """A page of a person's generations, newest first, after the cursor `before`; a bad cursor is the start."""
+    """A page of a person's generations, newest first, after the cursor `before`; a bad cursor is the start.
+
+    Hidden is what lies in the trash whole, and what failed and was cleared away.
+    """
     rows = _with_tracks(Generation.objects.of(person))
-    if not with_trash:
+    if not with_hidden:
         outside = Track.objects.filter(generation=OuterRef("pk"), trashed_at=None)
         trashed = Track.objects.filter(generation=OuterRef("pk"), trashed_at__isnull=False)
         rows = rows.filter(Exists(outside) | ~Exists(trashed))
+        rows = rows.exclude(cleared_at__isnull=False, state__in=listening.ENDED_WITHOUT_A_SONG)
     if state is not None:
         rows = rows.filter(state=state)
     at, last_id = _read_cursor(before)
@@ -152,15 +191,27 @@ def unfinished_count(person: User) -> int:
     return Generation.objects.of(person).filter(finished_at=None).count()
 
 
+def _matched(loudness_lufs: Sequence[float | None]) -> list[float]:
+    """For each how many dB it is turned down to sound as loud as the softest. Nothing where one has no loudness."""
+    known = [lufs for lufs in loudness_lufs if lufs is not None]
+    if len(known) < len(loudness_lufs):
+        return [0.0 for _lufs in loudness_lufs]
+    return [max(-MATCH_AT_MOST_DB, round(min(known) - lufs, 1)) for lufs in known]
+
+
 def _with_tracks(rows: QuerySet[Generation]) -> QuerySet[Generation]:
     return rows.prefetch_related(Prefetch("tracks", queryset=Track.objects.order_by("variation")))
 
 
 def _cards(generations: Sequence[Generation]) -> list[Card]:
     positions = _positions(generations)
-    usual = usual_seconds() if any(generation.finished_at is None for generation in generations) else None
+    unfinished = [generation for generation in generations if generation.finished_at is None]
+    usual = _usual_of(unfinished)
     is_out_of_reach = bool(positions) and breaker.seconds_out_of_reach() > 0
-    return [Card(row, list(row.tracks.all()), positions.get(row.pk), usual, is_out_of_reach) for row in generations]
+    return [
+        Card(row, list(row.tracks.all()), positions.get(row.pk), usual.get(row.pk), is_out_of_reach)
+        for row in generations
+    ]
 
 
 def _positions(generations: Sequence[Generation]) -> dict[UUID, int]:
@@ -174,12 +225,20 @@ def _positions(generations: Sequence[Generation]) -> dict[UUID, int]:
     return {pk: place for place, pk in enumerate(line.values_list("pk", flat=True), start=1)}
 
 
-def usual_seconds() -> tuple[int, int] | None:
-    """What most songs took from submit to ready, as the middle half of the last 50; None where there are too few."""
+def _usual_of(unfinished: Sequence[Generation]) -> dict[UUID, tuple[int, int] | None]:
+    """For each what was usual when it was asked for: songs that end meanwhile don't move what was said."""
+    if not unfinished:
+        return {}
     ready = Generation.objects.filter(state=State.READY, submit_started_at__isnull=False).order_by("-finished_at")
-    rows = ready.values_list("submit_started_at", "finished_at")[:USUAL_FROM]
-    took = [(end - begin).total_seconds() for begin, end in rows if begin is not None and end is not None]
-    if len(took) < 3:
+    rows = ready.values_list("submit_started_at", "finished_at")[:USUAL_WINDOW]
+    times = [(end, (end - begin).total_seconds()) for begin, end in rows if begin is not None and end is not None]
+    return {generation.pk: _usual_before(generation.created_at, times) for generation in unfinished}
+
+
+def _usual_before(asked_at: datetime, times: Sequence[tuple[datetime, float]]) -> tuple[int, int] | None:
+    """What most of the last 50 songs took from submit to ready, as their middle half; None where there are too few."""
+    took = [seconds for end, seconds in times if end <= asked_at][:USUAL_FROM]
+    if len(took) < USUAL_FEWEST:
         return None
     low, _middle, high = quantiles(took, n=4)
     return max(1, round(low)), max(1, round(high))

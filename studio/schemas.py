@@ -65,6 +65,7 @@ class TrackOut(Schema):
     variation: int
     state: str
     title: str
+    keeper: bool
     reason: ReasonOut | None
     duration_seconds: float | None
     loudness_lufs: float | None
@@ -85,6 +86,7 @@ class TrackOut(Schema):
             variation=track.variation,
             state=track.state,
             title=track.title,
+            keeper=track.is_keeper,
             reason=ReasonOut(code=track.reason_code, message=track.reason_message, whose="fal")
             if track.state == "UNREADABLE"
             else None,
@@ -119,6 +121,10 @@ class QuoteOut(Schema):
             reasons=[ProblemOut.of(problem) for problem in quote.reasons],
             existing=[TrackOut.of(track) for track in quote.existing],
         )
+
+
+class TrackIn(Schema):
+    keeper: bool
 
 
 class MomentOut(Schema):

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from studio import dispatch, restores, sweep, tracks, trash
+from studio import dispatch, notices, restores, sweep, tracks, trash
 
 
 @shared_task(name="studio.dispatch")
@@ -55,3 +55,8 @@ def read_storage(**_: object) -> None:
 @shared_task(name="studio.empty_trash")
 def empty_trash(**_: object) -> None:
     trash.empty()
+
+
+@shared_task(name="studio.mail_long_songs")
+def mail_long_songs(**_: object) -> None:
+    notices.mail_long_songs()

@@ -40,6 +40,10 @@ _TRASHED: Final = {
     True: (gettext_lazy("Put in the trash"), gettext_lazy("Variation %s was put in the trash")),
     False: (gettext_lazy("Put back"), gettext_lazy("Variation %s was put back")),
 }
+_KEPT: Final = {
+    True: (gettext_lazy("Kept"), gettext_lazy("You kept variation %s")),
+    False: (gettext_lazy("No longer kept"), gettext_lazy("Variation %s is no longer the one you kept")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ def _words(event: Event, tracks: Sequence[Track], *, first: bool) -> str:
         return _named_track(data["track"], tracks, *map(str, _MASTER[data["master"]]))
     if data.get("trashed") is not None:
         return _named_track(data["track"], tracks, *map(str, _TRASHED[data["trashed"]]))
+    if data.get("kept") is not None:
+        return _named_track(data["track"], tracks, *map(str, _KEPT[data["kept"]]))
     if data.get("track"):
         return _named_track(data["track"], tracks, _("The song is saved"), _("Variation %s is saved"))
     if isinstance(data.get("queue_position"), int):

@@ -3,7 +3,20 @@
 from django.conf import settings
 from django.urls import URLPattern, path
 
-from studio.views import budget, budget_export, drafts, masters, pages, presets, quotes, songs, tokens, trash, welcome
+from studio.views import (
+    budget,
+    budget_export,
+    drafts,
+    masters,
+    notices,
+    pages,
+    presets,
+    quotes,
+    songs,
+    tokens,
+    trash,
+    welcome,
+)
 
 urlpatterns: list[URLPattern] = [
     path("", pages.studio, name="studio"),
@@ -17,6 +30,9 @@ urlpatterns: list[URLPattern] = [
     path("generations/<uuid:generation_id>/card", songs.card, name="card"),
     path("generations/<uuid:generation_id>/cancel", songs.cancel, name="cancel"),
     path("generations/<uuid:generation_id>/again", songs.again, name="again"),
+    path("generations/<uuid:generation_id>/heard", songs.heard, name="heard"),
+    path("generations/<uuid:generation_id>/clear", songs.clear, name="clear"),
+    path("tracks/<uuid:track_id>/keep", songs.keep, name="keep"),
     path("tracks/<uuid:track_id>/fetch-again", songs.fetch_again, name="fetch_again"),
     path("tracks/<uuid:track_id>/master/", masters.master, name="master"),
     path("tracks/<uuid:track_id>/master/restore", masters.restore, name="restore_master"),
@@ -26,6 +42,7 @@ urlpatterns: list[URLPattern] = [
     path("budget/", budget.budget, name="budget"),
     path("budget/export.csv", budget_export.export_csv, name="budget_csv"),
     path("budget/export.json", budget_export.export_json, name="budget_json"),
+    path("account/notices/", notices.notices, name="notices"),
     path("account/tokens/", tokens.tokens, name="tokens"),
     path("account/tokens/<int:token_id>/revoke", tokens.revoke, name="revoke_token"),
 ]

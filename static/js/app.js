@@ -5,5 +5,8 @@ import "./composer.js";
 import "./browse.js";
 import "./cards.js";
 import "./lanes.js";
+import "./part.js";
+import "./upcoming.js";
+import "./notices.js";
 import "./live.js";
 import "./keys.js";

@@ -1,5 +1,7 @@
 // Lanes: the variations of a song in its card, on one time axis, each with a play button and a waveform.
 import * as player from "./player.js";
+import * as queue from "./queue.js";
+import { enqueue } from "./upcoming.js";
 import { Waveform, clock, sweep } from "./waveform.js";
 
 const TICKS = [5, 10, 15, 30, 60, 120, 300];
@@ -12,13 +14,19 @@ const tracksOf = (lanes) => [...lanes.querySelectorAll("[data-track]")];
 function groupOf(lanes) {
   const tracks = tracksOf(lanes).map(({ dataset }) => ({
     id: dataset.track, letter: dataset.letter, preview: dataset.preview, peaks: dataset.peaks, ms: Number(dataset.ms),
+    db: Number(dataset.db),
   }));
-  return { id: lanes.dataset.lanes, title: lanes.dataset.title.trim(), song: lanes.dataset.song, tracks };
+  const standIn = Math.max(0, tracks.findIndex(({ id }) => id === lanes.dataset.standIn));
+  return { id: lanes.dataset.lanes, title: lanes.dataset.title.trim(), song: lanes.dataset.song, standIn, tracks };
 }
+
+const songsOfPage = () => [...document.querySelectorAll("[data-lanes]")].map(groupOf).filter(({ tracks }) => tracks.length);
 
 function load(lane) {
   const lanes = lane.closest("[data-lanes]");
-  player.load(groupOf(lanes), tracksOf(lanes).indexOf(lane));
+  const group = groupOf(lanes);
+  if (player.state().group?.id !== group.id) queue.begin(group, songsOfPage());
+  player.load(group, tracksOf(lanes).indexOf(lane));
 }
 
 function toggle(lane) {
@@ -77,6 +85,7 @@ const ruler = new ResizeObserver((entries) => entries.forEach(({ target }) => ru
 
 function paint(lanes) {
   const now = player.state();
+  lanes.parentElement.querySelector("[data-match]")?.setAttribute("aria-pressed", String(now.matched));
   const here = now.group?.id === lanes.dataset.lanes;
   lanes.classList.toggle("is-here", here);
   for (const lane of tracksOf(lanes)) {
@@ -106,8 +115,11 @@ listen.time = (time) => {
 player.onChange(listen);
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest?.("[data-play]");
-  if (button) toggle(button.closest("[data-track]"));
+  const button = event.target.closest?.("[data-play], [data-match], [data-enqueue]");
+  if (!button) return;
+  if (button.matches("[data-play]")) toggle(button.closest("[data-track]"));
+  else if (button.matches("[data-match]")) player.match();
+  else enqueue(groupOf(document.querySelector(`[data-lanes="${button.dataset.enqueue}"]`)));
 });
 
 htmx.onLoad((content) => {
@@ -115,6 +127,7 @@ htmx.onLoad((content) => {
   const found = [...(content.querySelectorAll?.("[data-lanes]") ?? [])];
   for (const lanes of found) {
     if (tracksOf(lanes).length) watcher.observe(lanes);
+    queue.renew(groupOf(lanes));
     paint(lanes);
   }
 });

@@ -1,7 +1,9 @@
 // Live: one event stream for all tabs of a browser. An event says which song moved; its card is fetched as it is now.
 import { moved } from "./cards.js";
+import { notify } from "./notices.js";
 
 const EVENTS = ["job_queued", "job_started", "job_progress", "job_succeeded", "job_failed"];
+const ENDS = ["job_succeeded", "job_failed"];
 const POLL_MS = 10_000;
 // A tab that holds the stream may be put to sleep by the browser: after this silence the others look for themselves.
 const SILENCE_MS = 45_000;
@@ -21,6 +23,8 @@ let heardAt = Date.now();
 // --- Cards ---
 
 const turns = new Map();
+// Songs that ended a moment ago: said once, whether their card is on this page or not.
+const ended = new Set();
 
 // One fetch for a card at a time, and one more where something came meanwhile: an old answer never overtakes a new one.
 async function refresh(id) {
@@ -48,26 +52,32 @@ async function fetchCard(id) {
   if (answer.headers.get("HX-Redirect")) return location.reload();
   if (answer.status === 404) return shown?.remove();
   if (!answer.ok) return undefined;
-  swap(document.getElementById(`generation-${id}`), await answer.text());
+  swap(id, await answer.text());
   if (answer.headers.get("HX-Trigger")) htmx.trigger(document.body, "money");
   return undefined;
 }
 
-function swap(card, html) {
+function swap(id, html) {
+  const card = document.getElementById(`generation-${id}`);
   const feed = document.querySelector("#feed[data-newest]");
-  if (!card) {
-    htmx.swap(feed ?? document.getElementById("announcer"), html, { swapStyle: feed ? "afterbegin" : "none" });
-    return;
-  }
-  const { id, dataset: { phase } } = card;
-  const open = [...card.querySelectorAll("details[open][id]")].map((details) => details.id);
-  htmx.swap(card, html, { swapStyle: "outerHTML" });
-  const fresh = document.getElementById(id);
+  const phase = card?.dataset.phase;
+  const open = [...(card?.querySelectorAll("details[open][id]") ?? [])].map((details) => details.id);
+  const focused = card?.contains(document.activeElement) ? document.activeElement.id : "";
+  if (card) htmx.swap(card, html, { swapStyle: "outerHTML" });
+  else htmx.swap(feed ?? document.getElementById("announcer"), html, { swapStyle: feed ? "afterbegin" : "none" });
   for (const details of open) document.getElementById(details)?.setAttribute("open", "");
-  if (!fresh || fresh.dataset.phase === phase) return;
-  moved(fresh);
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+  const fresh = document.getElementById(`generation-${id}`) ?? new DOMParser().parseFromString(html, "text/html").querySelector(".card");
+  if (fresh) tellOf(fresh, phase);
+}
+
+function tellOf(card, phaseBefore) {
+  const over = ended.delete(card.dataset.card);
+  if (phaseBefore ? card.dataset.phase === phaseBefore : !over) return;
+  const end = moved(card);
+  if (end && source) notify(end);
   // Whoever waits behind it has moved up.
-  if (phase === "waiting") document.querySelectorAll("[data-phase=waiting]").forEach((other) => refresh(other.dataset.card));
+  if (phaseBefore === "waiting") document.querySelectorAll("[data-phase=waiting]").forEach((other) => refresh(other.dataset.card));
 }
 
 // What a card says of the present may be over though nothing happens: it says itself for how long it is true.
@@ -100,8 +110,11 @@ async function catchUp() {
 
 function hear(message) {
   heardAt = Date.now();
-  if (message.kind === "event") refresh(message.generation);
-  else if (message.kind === "up") up();
+  if (message.kind === "event") {
+    if (ENDS.includes(message.name)) ended.add(message.generation);
+    refresh(message.generation);
+  }
+  if (message.kind === "up") up();
   else if (message.kind === "down") wait();
   else if (message.kind === "who" && source) others.postMessage({ kind: source.readyState === EventSource.OPEN ? "up" : "down" });
 }
@@ -156,7 +169,7 @@ function open() {
     again();
   });
   for (const name of EVENTS) {
-    source.addEventListener(name, (event) => tell({ kind: "event", generation: JSON.parse(event.data).generation }));
+    source.addEventListener(name, (event) => tell({ kind: "event", name, generation: JSON.parse(event.data).generation }));
   }
 }
 

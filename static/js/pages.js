@@ -1,4 +1,5 @@
 // Moving between pages: which place is marked, which half a phone shows, and where the focus goes.
+const TROUBLE_MS = 8000;
 const isSongs = () => location.hash === "#songs" || location.hash.startsWith("#generation-");
 
 export function show(view) {
@@ -50,6 +51,20 @@ document.addEventListener("click", (event) => {
 for (const failure of ["htmx:responseError", "htmx:sendError"]) {
   document.addEventListener(failure, (event) => {
     if (event.detail.boosted) location.assign(event.detail.pathInfo.finalRequestPath);
+  });
+}
+
+// Anything else that failed says so: a click must not seem to have done nothing. The composer has words of its own.
+const trouble = document.getElementById("trouble");
+let troubleTimer = 0;
+
+for (const failure of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+  document.addEventListener(failure, (event) => {
+    if (event.detail.boosted || event.target.closest?.("#composer")) return;
+    clearTimeout(troubleTimer);
+    trouble.hidden = false;
+    trouble.textContent = trouble.dataset.says;
+    troubleTimer = setTimeout(() => { trouble.hidden = true; }, TROUBLE_MS);
   });
 }
 

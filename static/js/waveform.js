@@ -75,6 +75,7 @@ export class Waveform {
     this.paint.style.width = `${share * 100}%`;
     this.host.setAttribute("aria-valuemax", String(Math.round(seconds)));
     this.say();
+    this.host.classList.add("is-coming");
     try {
       const found = await peaksOf(url);
       if (this.url !== url || !this.host.isConnected) return;
@@ -88,6 +89,8 @@ export class Waveform {
     } catch {
       // It can be played all the same, and the slider works without a picture.
       this.host.classList.add("is-missing");
+    } finally {
+      this.host.classList.remove("is-coming");
     }
   }
 

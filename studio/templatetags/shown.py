@@ -136,6 +136,12 @@ def at(found: Mapping[str, object], name: str) -> object:
 
 
 @register.filter
+def decibels(db: float) -> str:
+    """-2.3 as −2.3 dB."""
+    return f"{db:.1f} dB".replace("-", "\u2212")
+
+
+@register.filter
 def letters(number: int) -> str:
     """The letters of so many variations."""
     return "AB"[:number]

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from ledger.errors import LedgerError
-from studio import drafts, generations, queries, timeline, tracks
+from studio import drafts, generations, listening, queries, timeline, tracks
 from studio.errors import AlreadyFinal, AlreadyMade, IdempotencyConflict, NotFound, StudioError
 from studio.forms import ComposerForm
 from studio.models import Generation
@@ -111,6 +111,44 @@ def fetch_again(request: PersonRequest, track_id: UUID) -> HttpResponse:
     if not request.htmx and error is None:
         return redirect("song", generation_id)
     return _card(request, _own_card(request, generation_id), error)
+
+
+@require_POST
+@for_people
+def keep(request: PersonRequest, track_id: UUID) -> HttpResponse:
+    """Pick one of two variations, or with `kept=0` take that back."""
+    try:
+        track = listening.keep(person=request.user, track_id=track_id, kept=request.POST.get("kept") != "0")
+    except NotFound as missing:
+        raise Http404(str(missing.message)) from None
+    if not request.htmx:
+        return redirect("song", track.generation_id)
+    return _card(request, _own_card(request, track.generation_id))
+
+
+@require_POST
+@for_people
+def heard(request: PersonRequest, generation_id: UUID) -> HttpResponse:
+    try:
+        listening.hear(person=request.user, generation_id=generation_id)
+    except NotFound as missing:
+        raise Http404(str(missing.message)) from None
+    return HttpResponse(status=204)
+
+
+@require_POST
+@for_people
+def clear(request: PersonRequest, generation_id: UUID) -> HttpResponse:
+    """Take a failure out of the feed; what comes in its place, and `cleared=0`, is the way back."""
+    shown = _own_card(request, generation_id)
+    cleared = request.POST.get("cleared") != "0"
+    try:
+        listening.clear(person=request.user, generation_id=generation_id, cleared=cleared)
+    except StudioError as error:
+        return _card(request, shown, error)
+    if not request.htmx:
+        return redirect("song", generation_id)
+    return render(request, "studio/cleared.html", {"card": shown}) if cleared else _card(request, shown)
 
 
 @require_safe

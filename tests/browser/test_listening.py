@@ -142,7 +142,7 @@ def test_volume_mute_and_loop_have_keys_and_buttons(page: Page, song: Locator) -
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("slider", name="Volume")).to_have_value("0.9")
     page.keyboard.press("l")
-    expect(page.get_by_role("button", name="Loop")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Loop", exact=True)).to_have_attribute("aria-pressed", "true")
 
 
 def test_keys_are_letters_while_somebody_types_and_can_be_switched_off(page: Page, song: Locator) -> None:

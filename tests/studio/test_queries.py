@@ -174,12 +174,35 @@ def test_only_tags_with_lyrics_make_the_same_song_again(
     assert queries.card(ada, asked_for(ada, **inputs).pk).reproducible is reproducible
 
 
+def ready_after(ada: User, seconds: float, minutes_ago: float) -> None:
+    finished = timezone.now() - timedelta(minutes=minutes_ago)
+    put(asked_for(ada), State.READY, finished_at=finished, submit_started_at=finished - timedelta(seconds=seconds))
+
+
 def test_the_usual_time_is_the_middle_half_of_the_last_songs(ada: User) -> None:
-    now = timezone.now()
-    for number, seconds in enumerate((10, 60, 80, 100, 500)):
-        finished = now - timedelta(minutes=number)
-        put(asked_for(ada), State.READY, finished_at=finished, submit_started_at=finished - timedelta(seconds=seconds))
-        if number == 1:
-            assert queries.usual_seconds() is None, "two are too few to tell"
-    low, high = queries.usual_seconds() or (0, 0)
+    song = asked_for(ada)
+    for minutes, seconds in enumerate((10, 60, 80, 100, 500), start=1):
+        assert (queries.card(ada, song.pk).usual_seconds is None) == (minutes <= 3), "two are too few to tell"
+        ready_after(ada, seconds, minutes)
+    low, high = queries.card(ada, song.pk).usual_seconds or (0, 0)
     assert 10 < low < 80 < high < 500
+
+
+def test_what_was_said_to_be_usual_is_not_moved_by_songs_that_end_meanwhile(ada: User) -> None:
+    for minutes in (5, 6, 7):
+        ready_after(ada, 60, minutes)
+    song = asked_for(ada)
+    said = queries.card(ada, song.pk).usual_seconds
+    for _ in range(4):
+        ready_after(ada, 600, minutes_ago=-1)
+    assert queries.card(ada, song.pk).usual_seconds == said == (60, 60)
+    later = put(asked_for(ada), State.QUEUED, created_at=timezone.now() + timedelta(minutes=2))
+    assert queries.card(ada, later.pk).usual_seconds != said
+
+
+def test_only_the_last_fifty_songs_say_what_is_usual(ada: User) -> None:
+    for minutes in range(1, 51):
+        ready_after(ada, 20, minutes)
+    for minutes in range(60, 90):
+        ready_after(ada, 900, minutes)
+    assert queries.card(ada, asked_for(ada).pk).usual_seconds == (20, 20)

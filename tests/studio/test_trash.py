@@ -80,7 +80,7 @@ def test_a_song_whose_tracks_are_all_in_the_trash_is_out_of_sight_but_not_out_of
     assert [card.generation.pk for card in queries.feed(ada).cards] == [song.pk]
     trash.put(person=ada, track_id=second.pk)
     assert queries.feed(ada).cards == []
-    assert [card.generation.pk for card in queries.feed(ada, with_trash=True).cards] == [song.pk]
+    assert [card.generation.pk for card in queries.feed(ada, with_hidden=True).cards] == [song.pk]
 
 
 @pytest.mark.parametrize(("days", "deleted"), [(29.9, False), (30.1, True)])

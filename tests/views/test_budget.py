@@ -56,7 +56,7 @@ class TestWarnings:
     def test_they_come_at_80_and_at_100_percent(self, browser: Client, ada: User, spent: int, says: str | None) -> None:
         operations.hold(person=ada, amount_micros=spent, reference="songs")
         html = shown(browser).replace("&#x27;", "'")
-        assert ("notice" in html) == (says is not None)
+        assert ('class="notice' in html) == (says is not None)
         assert (says or "") in html
         assert ("budget-line--" in html) == (says is not None), "in the header of every page, too"
 
@@ -73,7 +73,7 @@ class TestWarnings:
 
     def test_nobody_is_warned_of_a_month_that_is_over(self, browser: Client, ada: User) -> None:
         spend(ada, 10_000_000, "songs", now=LAST_MONTH)
-        assert "notice" not in shown(browser, f"?month={LAST_MONTH:%Y-%m}")
+        assert 'class="notice' not in shown(browser, f"?month={LAST_MONTH:%Y-%m}")
 
 
 class TestMonths:
