@@ -192,31 +192,23 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "health_check_interval": 30,
 }
 CELERY_TASK_PUBLISH_RETRY = False
-CELERY_BEAT_SCHEDULE = {
-    "sweep": {
-        "task": "studio.sweep",
-        "schedule": timedelta(seconds=min(NEOAPEX_SWEEP_AFTER, 15)),
-        "options": {"expires": 60},
-    },
+# What is rung for, when, and after how many seconds a ring that nobody has heard is worth nothing any more.
+_RINGS = [
+    ("studio.sweep", timedelta(seconds=min(NEOAPEX_SWEEP_AFTER, 15)), 60),
     # What a killed worker or a flushed broker left lying is rung for again within seconds.
-    "mail long songs": {
-        "task": "studio.mail_long_songs",
-        "schedule": timedelta(seconds=30),
-        "options": {"expires": 60},
-    },
-    "ring": {"task": "studio.ring", "schedule": timedelta(seconds=5), "options": {"expires": 10}},
-    "tidy": {"task": "studio.tidy", "schedule": timedelta(minutes=10), "options": {"expires": 600}},
-    "look": {"task": "studio.look", "schedule": timedelta(seconds=3), "options": {"expires": 10}},
-    "audit": {"task": "ledger.audit", "schedule": crontab(hour="3", minute="17"), "options": {"expires": 3600}},
-    "forget": {
-        "task": "webhooks.forget_old",
-        "schedule": crontab(hour="3", minute="47"),
-        "options": {"expires": 3600},
-    },
-    "restores": {"task": "studio.follow_restores", "schedule": timedelta(minutes=5), "options": {"expires": 240}},
-    "storage": {"task": "studio.read_storage", "schedule": crontab(hour="4", minute="7"), "options": {"expires": 3600}},
-    "trash": {"task": "studio.empty_trash", "schedule": crontab(hour="4", minute="37"), "options": {"expires": 3600}},
-    "deliveries": {"task": "webhooks.process_waiting", "schedule": timedelta(seconds=15), "options": {"expires": 60}},
+    ("studio.ring", timedelta(seconds=5), 10),
+    ("studio.look", timedelta(seconds=3), 10),
+    ("webhooks.process_waiting", timedelta(seconds=15), 60),
+    ("studio.mail_long_songs", timedelta(seconds=30), 60),
+    ("studio.follow_restores", timedelta(minutes=5), 240),
+    ("studio.tidy", timedelta(minutes=10), 600),
+    ("ledger.audit", crontab(hour="3", minute="17"), 3600),
+    ("webhooks.forget_old", crontab(hour="3", minute="47"), 3600),
+    ("studio.read_storage", crontab(hour="4", minute="7"), 3600),
+    ("studio.empty_trash", crontab(hour="4", minute="37"), 3600),
+]
+CELERY_BEAT_SCHEDULE = {
+    task: {"task": task, "schedule": when, "options": {"expires": expires}} for task, when, expires in _RINGS
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(NEOAPEX_HOME / "beat-schedule")
 
