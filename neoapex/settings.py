@@ -118,8 +118,7 @@ NEOAPEX_RESTORE_DAYS = read.whole_number("NEOAPEX_RESTORE_DAYS", 7, at_least=1)
 NEOAPEX_TRASH_DAYS = read.whole_number("NEOAPEX_TRASH_DAYS", 30, at_least=1)
 # A GB for a month; and for a restore, a GB and a request.
 NEOAPEX_STORAGE_PRICES = read.prices("NEOAPEX_STORAGE_PRICES", "STANDARD=0.023,GLACIER=0.0036")
-RESTORES = "Expedited=0.03+0.01,Standard=0.01+0.00005,Bulk=0+0"
-NEOAPEX_RESTORE_PRICES = read.prices("NEOAPEX_RESTORE_PRICES", RESTORES)
+NEOAPEX_RESTORE_PRICES = read.prices("NEOAPEX_RESTORE_PRICES", "Expedited=0.03+0.01,Standard=0.01+0.00005,Bulk=0+0")
 NEOAPEX_PRICES_SOURCE = read.text("NEOAPEX_PRICES_SOURCE", "Amazon’s list prices for us-east-1")
 
 # --- Database, broker, cache -----------------------------------------------------------------------------------------
