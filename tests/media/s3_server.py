@@ -21,7 +21,7 @@ KEY_ID, SECRET = "the-key-id", "the-secret-key"
 
 Fault = Literal[
     "busy", "error under 200", "answer lost", "refused", "expired", "denied", "skewed", "trailer kept", "part lost",
-    "no such upload", "slow", "hangs",
+    "no such upload", "not offered", "slow", "hangs",
 ]  # fmt: skip
 _ERRORS: dict[str, tuple[int, str]] = {
     "busy": (503, "SlowDown"),
@@ -30,6 +30,7 @@ _ERRORS: dict[str, tuple[int, str]] = {
     "denied": (403, "AccessDenied"),
     "skewed": (403, "RequestTimeTooSkewed"),
     "no such upload": (404, "NoSuchUpload"),
+    "not offered": (501, "NotImplemented"),
 }
 
 

@@ -109,6 +109,16 @@ def test_leftovers_that_cannot_be_cleared_do_no_harm(bucket: BucketStorage, prox
     assert read(bucket, "masters/1.wav") == LARGE
 
 
+def test_a_server_that_does_not_list_uploads_is_cleaned_as_far_as_it_goes(bucket: BucketStorage, proxy: Proxy) -> None:
+    proxy.trouble("ListUploads", "not offered", times=99)
+    put(bucket, "masters/1.wav", LARGE)
+    bucket.client.put_object(Bucket=bucket.bucket_name, Key="incoming/masters/2.m4a/00", Body=b"x")
+    proxy.seen.clear()
+    assert bucket.clean_stale_parts(-60) == 1
+    assert objects_in(bucket) == {"masters/1.wav"}
+    assert proxy.count("ListUploads") == 4
+
+
 @pytest.mark.parametrize("encryption", ["AES256", "aws:kms"])
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=len)
 def test_everything_is_written_encrypted_where_that_is_wished(
