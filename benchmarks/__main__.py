@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks import (
     dispatch_cost,
     enqueue,
+    ingest,
     ledger_growth,
     ledger_pairs,
     serving,
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[], list[Ratio]]] = {
     "ledger_growth": ledger_growth.run,
     "webhook_accept": webhook_accept.run,
     "song_ready": song_ready.run,
+    "ingest": ingest.run,
     "serving": serving.run,
     "dispatch_cost": dispatch_cost.run,
     "enqueue": enqueue.run,

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from threading import Lock
@@ -12,7 +13,7 @@ from storages.backends.s3 import S3Storage  # type: ignore[import-untyped]
 from urllib3.exceptions import HTTPError
 
 from studio.downloads import disposition as content_disposition
-from studio.media.bucket_client import bucket_faults, call, client_config, pages
+from studio.media.bucket_client import NotOffered, bucket_faults, call, client_config, pages
 from studio.media.bucket_sink import INCOMING, BucketSink
 from studio.media.errors import HouseFault, StorageUnreachable
 from studio.media.multipart import Multipart
@@ -237,6 +238,11 @@ class BucketStorage(S3Storage):  # type: ignore[misc]
         return len(stale) + len(left)
 
     def _unfinished(self, prefix: str) -> Iterator[tuple[str, str, datetime]]:
+        """Keys and ids of uploads that were begun. Some servers can't tell; there they have to see to it themselves."""
+        with suppress(NotOffered):
+            yield from self._begun(prefix)
+
+    def _begun(self, prefix: str) -> Iterator[tuple[str, str, datetime]]:
         marks = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
         for page in pages(self.client, "list_multipart_uploads", marks, Bucket=self.bucket_name, Prefix=prefix):
             for begun in page.get("Uploads", ()):

@@ -41,6 +41,7 @@ LONGEST_PAUSE_SECONDS: Final = 5.0
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 _BUSY = frozenset({"SlowDown", "ServiceUnavailable", "Throttling", "RequestLimitExceeded", "503", "429"})
 _PASSING = _BUSY | {"InternalError", "RequestTimeout", "OperationAborted", "500", "502", "504"}
+_NOT_OFFERED = frozenset({"NotImplemented", "501"})
 _REFUSED = frozenset(
     {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "401", "403"}
     | {"RequestTimeTooSkewed", "AccountProblem", "NotSignedUp", "AllAccessDisabled", "ExpiredTokenException"}
@@ -134,6 +135,8 @@ def _of_an_answer(operation: str, error: ClientError) -> HouseFault | FileNotFou
         return StorageArchived(detail)
     if code == "NoSuchUpload":
         return UploadGone(detail)
+    if code in _NOT_OFFERED:
+        return NotOffered(detail)
     if code in _REFUSED:
         return StorageRefused(detail)
     return StorageBusy(detail) if code in _BUSY else StorageFailed(detail)
@@ -145,8 +148,15 @@ class UploadGone(StorageFailed):
     code = "upload_gone"
 
 
+class NotOffered(StorageFailed):
+    """The server speaks a part of the protocol only, and this is not in it."""
+
+    code = "storage_not_offered"
+
+
 def _may_pass(error: BaseException) -> bool:
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return code_of(error) in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        is_servers = status >= HTTPStatus.INTERNAL_SERVER_ERROR and code_of(error) not in _NOT_OFFERED
+        return code_of(error) in _PASSING or is_servers
     return isinstance(error, BotoConnectionError | HTTPClientError)

@@ -45,6 +45,7 @@ def proxy(running_proxy: Proxy) -> Iterator[Proxy]:
     running_proxy.troubles.clear()
     running_proxy.seen.clear()
     yield running_proxy
+    running_proxy.on_request = None
     running_proxy.troubles.clear()
 
 

@@ -4,7 +4,7 @@ import http.client
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +21,7 @@ KEY_ID, SECRET = "the-key-id", "the-secret-key"
 
 Fault = Literal[
     "busy", "error under 200", "answer lost", "refused", "expired", "denied", "skewed", "trailer kept", "part lost",
-    "no such upload", "slow", "hangs",
+    "no such upload", "not offered", "slow", "hangs",
 ]  # fmt: skip
 _ERRORS: dict[str, tuple[int, str]] = {
     "busy": (503, "SlowDown"),
@@ -30,6 +30,7 @@ _ERRORS: dict[str, tuple[int, str]] = {
     "denied": (403, "AccessDenied"),
     "skewed": (403, "RequestTimeTooSkewed"),
     "no such upload": (404, "NoSuchUpload"),
+    "not offered": (501, "NotImplemented"),
 }
 
 
@@ -52,6 +53,8 @@ class Proxy:
     seen: list[tuple[str, str]] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     bytes_per_second: int = 1_000_000
+    # Told of each request as it comes, by its number.
+    on_request: Callable[[int], object] | None = None
     released: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -68,6 +71,8 @@ class Proxy:
     def fault_for(self, operation: str, key: str) -> Fault | None:
         with self._lock:
             self.seen.append((operation, key))
+            if self.on_request:
+                self.on_request(len(self.seen))
             for trouble in self.troubles:
                 if trouble.operation != operation or trouble.times == 0:
                     continue
@@ -179,7 +184,7 @@ class S3Server:
 
     def __enter__(self) -> Self:
         # Parts of any size, so that a test of many parts need not move megabytes.
-        models.S3_UPLOAD_PART_MIN_SIZE = 1
+        vars(models)["S3_UPLOAD_PART_MIN_SIZE"] = 1
         self._moto.start()
         return self
 

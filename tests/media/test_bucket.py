@@ -109,6 +109,16 @@ def test_leftovers_that_cannot_be_cleared_do_no_harm(bucket: BucketStorage, prox
     assert read(bucket, "masters/1.wav") == LARGE
 
 
+def test_a_server_that_does_not_list_uploads_is_cleaned_as_far_as_it_goes(bucket: BucketStorage, proxy: Proxy) -> None:
+    proxy.trouble("ListUploads", "not offered", times=99)
+    put(bucket, "masters/1.wav", LARGE)
+    bucket.client.put_object(Bucket=bucket.bucket_name, Key="incoming/masters/2.m4a/00", Body=b"x")
+    proxy.seen.clear()
+    assert bucket.clean_stale_parts(-60) == 1
+    assert objects_in(bucket) == {"masters/1.wav"}
+    assert proxy.count("ListUploads") == 4
+
+
 @pytest.mark.parametrize("encryption", ["AES256", "aws:kms"])
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=len)
 def test_everything_is_written_encrypted_where_that_is_wished(
@@ -227,7 +237,7 @@ def test_a_listing_comes_in_pages_and_tells_classes(bucket: BucketStorage, monke
     asked = bucket_client.call
 
     def two_at_a_time(client: Any, operation: str, **parameters: Any) -> Any:
-        return asked(client, operation, **parameters, **({"MaxKeys": 2} if operation == "list_objects_v2" else {}))
+        return asked(client, operation, **({"MaxKeys": 2} | parameters))
 
     monkeypatch.setattr(bucket_client, "call", two_at_a_time)
     found = list(bucket.listed("peaks/"))

@@ -87,3 +87,9 @@ def test_an_mp3_that_promises_nothing_is_not_held_to_anything() -> None:
     judge("mp3", mp3(20_000, 500, flags=1))
     judge("mp3", mp3(20_000, 500, tag=b"None"))
     judge("mp3", b"\xff\xfb")
+
+
+def test_an_index_that_no_song_needs_is_refused_before_it_is_read() -> None:
+    boxes = completeness("m4a")
+    with pytest.raises(AudioUnreadable, match="index"):
+        boxes.feed((40 * 1024 * 1024).to_bytes(4, "big") + b"moov")

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from pytest_django import Settings
 
+from studio.media import decode
 from studio.media.disk import DiskStorage
 from studio.media.errors import AudioEmpty, NotAudio, SourceFault, SourceTooLong, SourceTruncated
 from studio.media.ingest import Ingested, ingest
 from studio.media.peaks import Peaks
 from tests.media.conftest import stored_files
 from tests.media.encoded import encoded
-from tests.media.origin import Origin, chunked, whole, without_length
+from tests.media.origin import Origin, chunked, head, whole, without_length
 from tests.media.waves import Samples, chunk, fmt, packed, rf64, riff, tone, wav
 
 SONG = tone(2.0)
@@ -244,3 +245,22 @@ def test_audio_beyond_any_song_is_refused(origin: Origin, storage: DiskStorage, 
     settings.NEOAPEX_MEDIA_MAX_SECONDS = 1
     for file in (FILE, encoded(SONG, "flac")):
         assert "NEOAPEX_MEDIA_MAX_SECONDS" in refused(origin, storage, whole(file), SourceTooLong).hint
+
+
+def test_a_cover_without_a_song_is_given_up_before_it_fills_memory(
+    origin: Origin, storage: DiskStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode, "MAX_PREAMBLE_BYTES", 1_000_000)
+    # A tag says its length in four bytes of seven bits.
+    size = bytes([0x7F, 0x7F, 0x7F, 0x7F])
+    error = refused(origin, storage, head(connection="close") + b"ID3\x04\0\0" + size + bytes(8_000_000))
+    assert "no sound in" in error.detail
+
+
+def test_a_bomb_of_silence_is_refused_by_what_it_unpacks_to(
+    origin: Origin, storage: DiskStorage, settings: Settings
+) -> None:
+    settings.NEOAPEX_MEDIA_MAX_SECONDS = 60
+    bomb = encoded(np.zeros((44_100 * 600, 2), np.int16), "flac")
+    assert len(bomb) < 600 * 44_100 * 4 / 100
+    refused(origin, storage, whole(bomb), SourceTooLong)

@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from studio.media.peaks import Peaks
+from studio.media.peaks import Peaks, coarser
 from tests.media.waves import Samples, tone
 
 
@@ -56,6 +56,13 @@ def test_divisions_truncate_towards_zero_on_both_sides() -> None:
 def test_another_zoom_says_so_in_its_header() -> None:
     samples = tone(0.5)
     assert drawn(samples, block=999, per_pixel=1024, rate=48_000) == reference(samples, 48_000, 1024)
+
+
+@pytest.mark.parametrize("frames", [1, 256, 4095, 4096, 4097, 50_000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_coarser_zoom_is_the_same_as_if_it_had_been_drawn_from_the_samples(frames: int, channels: int) -> None:
+    samples = noise(frames, channels)
+    assert coarser(drawn(samples, block=1000), 4096) == reference(samples, 44_100, 4096)
 
 
 def test_no_samples_make_a_valid_empty_file() -> None:

@@ -89,6 +89,17 @@ def test_peaks_also_come_as_json(program: Client, track: Track) -> None:
     assert "private" in answer.headers["Cache-Control"]
 
 
+def test_peaks_come_coarser_where_there_are_some(program: Client, ada: User) -> None:
+    coarse = struct.pack("<iIiiI", 1, 1, 44_100, 4096, 1) + bytes([0x80, 0x7F])
+    track = kept(ada)
+    assert fetch(program, track, "peaks?samples_per_pixel=4096").sent == PEAKS
+    put("peaks/coarse.4096.dat", coarse)
+    Track.objects.filter(pk=track.pk).update(overview_key="peaks/coarse.4096.dat")
+    assert fetch(program, track, "peaks?samples_per_pixel=4096").sent == coarse
+    assert fetch(program, track, "peaks").sent == PEAKS
+    assert_structured(fetch(program, track, "peaks?samples_per_pixel=100"), 422)
+
+
 @pytest.mark.parametrize("what", ["master", "preview", "peaks", "peaks?format=json"])
 def test_only_the_owner_hears_it(stranger: Client, ben: User, track: Track, what: str, token_client: Any) -> None:
     assert_structured(fetch(stranger, track, what), 401)

@@ -259,6 +259,39 @@ def test_strangers_are_counted_in_production_and_not_on_a_laptop() -> None:
     assert value_of(told, EMBEDDED) == "['30 per 1 minute', None, 'None']"
 
 
+# --- The bucket ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "origins"),
+    [
+        (("", "", "us-east-1", "auto"), []),
+        (("songs", "https://media.example.com", "us-east-1", "auto"), ["https://media.example.com"]),
+        (("songs", "https://media.example.com", "us-east-1", "virtual"), ["https://songs.media.example.com"]),
+        (("songs", "http://127.0.0.1:9000/", "us-east-1", "path"), ["http://127.0.0.1:9000"]),
+    ],
+)
+def test_pages_may_play_from_the_bucket_and_nowhere_else(given: tuple[str, str, str, str], origins: list[str]) -> None:
+    assert environment.bucket_origins(*given) == origins
+
+
+def test_pages_may_play_from_amazon_where_the_bucket_is_there() -> None:
+    origins = environment.bucket_origins("songs", "", "eu-central-1", "auto")
+    assert "https://songs.s3.eu-central-1.amazonaws.com" in origins
+    assert all(origin.endswith("amazonaws.com") for origin in origins)
+
+
+@pytest.mark.slow
+def test_the_keys_of_the_bucket_are_read_from_files_too(tmp_path: Path) -> None:
+    (tmp_path / "id").write_text("the-id\n")
+    (tmp_path / "secret").write_text("the-secret\n")
+    files = {"AWS_ACCESS_KEY_ID_FILE": "id", "AWS_SECRET_ACCESS_KEY_FILE": "secret"}
+    given = PRODUCTION | {name: str(tmp_path / file) for name, file in files.items()}
+    options = value_of("settings.STORAGES['default']['OPTIONS']", given)
+    assert "'access_key': 'the-id'" in options
+    assert "'secret_key': 'the-secret'" in options
+
+
 # --- .env.example ----------------------------------------------------------------------------------------------------
 
 PRICES = "COLD=0.0036,WARM=0.03+0.01"
