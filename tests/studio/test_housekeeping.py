@@ -89,6 +89,7 @@ def test_files_without_a_track_are_reported_and_only_then_deleted(ada: User) -> 
         lay(f"masters/{uuid.uuid4()}.wav"),
         lay(f"previews/{uuid.uuid4()}.mp3"),
         lay(f"peaks/{uuid.uuid4()}.256.dat"),
+        lay(f"peaks/{uuid.uuid4()}.4096.dat"),
     ]
     out, code = run()
     assert code == 1
