@@ -56,7 +56,8 @@ def _wanted(request: PersonRequest) -> Mapping[str, str] | None:
     asked = request.GET
     try:
         if asked.get("preset"):
-            return presets.own(request.user, int(asked["preset"])).fields
+            fields: Mapping[str, str] = presets.own(request.user, int(asked["preset"])).fields
+            return fields
         if asked.get("recipe"):
             return from_recipe(queries.card(request.user, UUID(asked["recipe"])).generation.recipe)
     except (NotFound, ValueError):

@@ -26,7 +26,7 @@ def make(person: User, inputs: dict[str, Any], songs: int = 2) -> Generation:
 
 
 def existing(person: User, inputs: dict[str, Any]) -> list[Track]:
-    return generations.quote(person=person, endpoint="text-to-music", inputs=inputs).existing
+    return list(generations.quote(person=person, endpoint="text-to-music", inputs=inputs).existing)
 
 
 def test_the_same_inputs_find_both_songs_in_order(ada: User) -> None:
