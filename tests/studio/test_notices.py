@@ -1,6 +1,7 @@
 """Mails about songs that took long: only to who wants them, and each once."""
 
 from datetime import timedelta
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -21,7 +22,7 @@ def ada(ada: User) -> User:
     return ada
 
 
-def ended(person: User, state: str = State.READY, took: timedelta = LONG_AGO, **fields: object) -> Generation:
+def ended(person: User, state: str = State.READY, took: timedelta = LONG_AGO, **fields: Any) -> Generation:
     now = timezone.now()
     return factories.make_generation(person=person, state=state, created_at=now - took, finished_at=now, **fields)
 
