@@ -1,70 +1,16 @@
-"""The facts of the studio: people, generations, tracks and their events. Fields and constraints, no rules."""
+"""Songs: what was asked for, what came of it, and what happened on the way. No rules but constraints."""
 
 import uuid
 from typing import ClassVar, Final
 
-from django.contrib.auth.base_user import BaseUserManager
-from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Lower, Now
+from django.db.models.functions import Now
 
-from studio.reconciliation_models import LineKind as LineKind  # noqa: PLC0414
-from studio.reconciliation_models import Reconciliation as Reconciliation  # noqa: PLC0414
-from studio.reconciliation_models import ReconciliationLine as ReconciliationLine  # noqa: PLC0414
+from studio.models.people import User
 from studio.states import GenerationState, MasterStorage, RestoreTier, TrackState, Whose
 
 HOLD_REFERENCE: Final = "generation:"
-
-
-class UserManager(BaseUserManager["User"]):
-    def create_user(self, email: str, password: str | None = None, **fields: object) -> "User":
-        user = self.model(email=self.normalize_email(email).lower(), **fields)
-        user.set_password(password)
-        user.save(using=self._db)
-        return user
-
-    def create_superuser(self, email: str, password: str | None = None, **fields: object) -> "User":
-        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
-
-    def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email__iexact=username)
-
-
-class User(AbstractUser):
-    """A person. The email address is the name to log in with; there is no other."""
-
-    username = None  # type: ignore[assignment]
-    email = models.EmailField(unique=True)
-    mails_long_songs = models.BooleanField(default=False, db_default=False)
-
-    USERNAME_FIELD = "email"
-    REQUIRED_FIELDS: ClassVar[list[str]] = []
-
-    objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
-
-    class Meta:
-        verbose_name = "person"
-        verbose_name_plural = "people"
-
-    def __str__(self) -> str:
-        return self.email
-
-
-class AccessToken(models.Model):
-    """A personal API token; only its hash is kept."""
-
-    person = models.ForeignKey(User, on_delete=models.CASCADE, related_name="access_tokens")
-    name = models.CharField(max_length=80)
-    # The first characters, enough to tell two tokens apart in a list and too few to use.
-    hint = models.CharField(max_length=12)
-    digest = models.CharField(max_length=64, unique=True)
-    created_at = models.DateTimeField(db_default=Now())
-    last_used_at = models.DateTimeField(null=True)
-    revoked_at = models.DateTimeField(null=True)
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.hint}…)"
 
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
@@ -372,45 +318,3 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
-
-
-class Draft(models.Model):
-    """What a person is writing in the composer, in the names of its form."""
-
-    person = models.OneToOneField(User, on_delete=models.CASCADE, primary_key=True, related_name="+")
-    fields = models.JSONField()
-    saved_at = models.DateTimeField(db_default=Now())
-
-    def __str__(self) -> str:
-        return f"draft of {self.person_id}"
-
-
-class Preset(models.Model):
-    """A recipe that a person saved under a name, in the names of the composer's form."""
-
-    person = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
-    name = models.CharField(max_length=60)
-    fields = models.JSONField()
-    created_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        constraints = [models.UniqueConstraint("person", Lower("name"), name="preset_name_once")]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class TagAudit(models.Model):
-    """One comparison of the taxonomy with a saved page of Sonauto's: how many tags it has more, fewer, elsewhere."""
-
-    at = models.DateTimeField(db_default=Now())
-    known = models.PositiveIntegerField()
-    added = models.PositiveIntegerField()
-    gone = models.PositiveIntegerField()
-    moved = models.PositiveIntegerField()
-
-    class Meta:
-        get_latest_by = "at"
-
-    def __str__(self) -> str:
-        return f"tags compared on {self.at:%Y-%m-%d}"
