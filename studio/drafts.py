@@ -3,22 +3,31 @@
 from collections.abc import Mapping
 from typing import Final
 
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from studio.models import Draft, User
 
 # Lyrics and a description somewhat longer than what fal takes: it is kept before it is shortened.
 MAX_CHARACTERS: Final = 60_000
+# Further back than this it is not the order that is wrong but the clock.
+OVERTAKES_MS: Final = 60_000
 
 
-def save(person: User, fields: Mapping[str, str]) -> bool:
-    """Keep the fields in place of those before; False, and nothing changed, where they are more than a draft holds."""
+def save(person: User, fields: Mapping[str, str], *, writer: str = "", written_ms: int = 0) -> bool:
+    """Keep the fields in place of those before; False, and nothing changed, where they are more than a draft holds.
+
+    What the same browser wrote earlier and sent on a slower way changes nothing, either.
+    """
     if size(fields) > MAX_CHARACTERS:
         return False
-    draft = Draft(person=person, fields=storable(fields), saved_at=Now())
-    Draft.objects.bulk_create(
-        [draft], update_conflicts=True, unique_fields=["person"], update_fields=["fields", "saved_at"]
-    )
+    values = {"fields": storable(fields), "writer": writer, "written_ms": written_ms, "saved_at": Now()}
+    overtaken = Q(writer=writer, written_ms__gt=written_ms, written_ms__lte=written_ms + OVERTAKES_MS)
+    theirs = Draft.objects.filter(person=person).exclude(overtaken)
+    if not theirs.update(**values):
+        Draft.objects.bulk_create([Draft(person=person, **values)], ignore_conflicts=True)
+        # Where another request was first, the newer of the two stays.
+        theirs.update(**values)
     return True
 
 

@@ -1,9 +1,12 @@
 // The draft: kept by the server while somebody types, so that it is there after a reload, elsewhere, and after logging
 // in again. This browser holds only what the server doesn't have yet, in this tab, and for the person it belongs to.
-import { tab } from "./store.js";
+import { kept, tab } from "./store.js";
 
 const LATER = 1000;
 const NOT_OURS = new Set(["csrfmiddlewaretoken", "idempotency_key", "seed_last"]);
+
+const writer = kept.get("writer") ?? String(crypto.getRandomValues(new Uint32Array(2)));
+kept.set("writer", writer);
 
 let pending = null;
 let timer = 0;
@@ -15,8 +18,12 @@ const fields = (data) => Object.fromEntries([...data].filter(([name]) => !NOT_OU
 
 // The values are taken at once: by the time they are sent, the page may be another one.
 export function keep(soon = LATER) {
-  pending = { address: address(), data: new FormData(form()) };
-  tab.set("draft", fields(pending.data));
+  const data = new FormData(form());
+  tab.set("draft", fields(data));
+  // What is sent on leaving and what the next page sends may overtake each other.
+  data.set("draft_writer", writer);
+  data.set("draft_written_ms", String(Date.now()));
+  pending = { address: address(), data };
   form().dataset.unsaved = "";
   clearTimeout(timer);
   timer = setTimeout(send, soon);

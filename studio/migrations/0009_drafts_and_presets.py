@@ -27,6 +27,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("fields", models.JSONField()),
+                ("writer", models.CharField(blank=True, default="", max_length=40)),
+                ("written_ms", models.BigIntegerField(default=0)),
                 ("saved_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
         ),

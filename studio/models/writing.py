@@ -11,6 +11,9 @@ class Draft(models.Model):
 
     person = models.OneToOneField(User, on_delete=models.CASCADE, primary_key=True, related_name="+")
     fields = models.JSONField()
+    # Which browser wrote it, and when by its own clock: what it sent before may arrive after.
+    writer = models.CharField(max_length=40, blank=True, default="")
+    written_ms = models.BigIntegerField(default=0)
     saved_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:

@@ -136,6 +136,7 @@ def test_nobody_who_comes_after_finds_a_draft_on_a_shared_machine(
     assert "draft" not in held
     page.unroute("**/draft/")
     page.goto(studio.login_link("admin"))
+    page.goto("/")
     expect(page.locator("#prompt")).to_have_value("")
     visit.complaints[:] = [said for said in visit.complaints if "ERR_FAILED" not in said]
 

@@ -37,6 +37,21 @@ def test_the_last_word_wins_and_there_is_one_draft_each(browser: Client, ada: Us
     assert "tags" not in drafts.read(ada)
 
 
+def test_what_a_browser_wrote_earlier_and_sent_on_a_slower_way_changes_nothing(browser: Client, ada: User) -> None:
+    def wrote(prompt: str, at: object, writer: str = "laptop") -> str:
+        browser.post("/draft/", FORM | {"prompt": prompt, "draft_writer": writer, "draft_written_ms": str(at)})
+        return drafts.read(ada)["prompt"]
+
+    assert wrote("new", 1_000_000) == "new"
+    assert wrote("older", 999_000) == "new"
+    assert wrote("newest", 1_000_001) == "newest"
+    assert wrote("elsewhere", 5, "phone") == "elsewhere"
+    assert wrote("new", 1_000_000) == "new"
+    assert wrote("the clock was set back", 900_000) == "the clock was set back"
+    for nonsense in ("", "x", "-1", "9" * 30, "١"):
+        assert wrote(f"at {nonsense}", nonsense) == f"at {nonsense}"
+
+
 def test_neither_the_key_of_a_request_nor_a_token_is_kept(browser: Client) -> None:
     browser.post("/draft/", TYPED | {"csrfmiddlewaretoken": "x", "someone": "y"})
     kept = Draft.objects.get().fields
