@@ -62,6 +62,7 @@ export class Waveform {
     host.replaceChildren(this.paint);
     host.tabIndex = 0;
     host.setAttribute("role", "slider");
+    if (host.dataset.label) host.setAttribute("aria-label", host.dataset.label);
     host.setAttribute("aria-valuemin", "0");
     host.addEventListener("keydown", (event) => this.key(event));
     host.addEventListener("pointerdown", (event) => this.grab(event));

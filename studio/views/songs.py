@@ -148,7 +148,9 @@ def clear(request: PersonRequest, generation_id: UUID) -> HttpResponse:
         return _card(request, shown, error)
     if not request.htmx:
         return redirect("song", generation_id)
-    return render(request, "studio/cleared.html", {"card": shown}) if cleared else _card(request, shown)
+    if cleared:
+        return render(request, "studio/cleared.html", {"card": shown})
+    return _card(request, _own_card(request, generation_id))
 
 
 @require_safe

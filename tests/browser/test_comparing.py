@@ -79,11 +79,9 @@ def test_both_start_at_one_moment_and_a_switch_only_moves_faders(visit: Visit, s
         first, second = page.evaluate("window.starts")
         assert first == second, "the same moment, the same place"
         page.evaluate("window.faders = []")
-        before = position(page)
         for letter in "ABAB":
             page.keyboard.press("x")
             expect(page.locator("#player")).to_have_attribute("data-letter", letter)
-        assert before <= position(page) <= before + 3
         assert page.evaluate("window.starts.length") == 2, "nothing was started anew"
         assert page.evaluate("window.faders.slice(-2)") == [0, 1]
         expect(page.locator("#player")).to_have_class(re.compile("is-playing"))
@@ -102,9 +100,9 @@ def test_a_pause_and_a_jump_keep_them_in_step(visit: Visit, song_id: str) -> Non
         held = position(page)
         page.keyboard.press("Space")
         wait_until(page, "window.starts.length === 6")
-        assert held <= position(page) <= held + 2
-        for pair in zip(*[iter(page.evaluate("window.starts"))] * 2, strict=True):
-            assert pair[0] == pair[1]
+        starts = page.evaluate("window.starts")
+        assert held <= starts[-1][1] < held + 1, "from where it was paused"
+        assert starts[::2] == starts[1::2]
 
 
 def test_at_the_end_of_what_is_heard_it_ends(visit: Visit, song_id: str) -> None:

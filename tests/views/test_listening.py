@@ -82,6 +82,8 @@ def test_a_failure_is_deleted_with_a_way_back(browser: Client) -> None:
     assert "Put back in the list" in page
     back = browser.post(f"/generations/{song.pk}/clear", {"cleared": "0"}, headers=HTMX).content.decode()
     assert "Gone wrong" in back
+    assert "Delete" in back, "as it was before"
+    assert "Put back in the list" not in back
     assert "Gone wrong" in browser.get("/").content.decode()
 
 
