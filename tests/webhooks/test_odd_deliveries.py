@@ -6,7 +6,6 @@ import threading
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from studio import settling
 from studio.fal.mock import MockFalClient
@@ -194,17 +193,6 @@ def test_a_success_and_an_error_at_once_have_one_effect_and_one_is_flagged(
     assert sorted(Delivery.objects.values_list("flag", flat=True)) == ["", Flag.DIFFERENT_PAYLOAD]
     outcome = (kinds_of(generation), money_of(ada))
     assert outcome in [(["HOLD", "CHARGE"], (0, ONE_SONG)), (["HOLD", "RELEASE"], (0, 0))]
-
-
-def test_a_database_that_takes_no_writes_makes_fal_deliver_again(door: Door, generation: Generation) -> None:
-    body = ok(generation)
-    with connection.cursor() as cursor:
-        cursor.execute("SAVEPOINT before")
-        cursor.execute("SET LOCAL transaction_read_only = on")
-        assert door.deliver(generation, body) == 500
-        cursor.execute("ROLLBACK TO SAVEPOINT before")
-    assert door.deliver(generation, body) == 200
-    assert Delivery.objects.count() == 1
 
 
 def test_a_repeat_after_hours_changes_nothing(door: Door, ada: User, generation: Generation) -> None:
