@@ -167,6 +167,11 @@ def fetch_track_again(request: HttpRequest, track_id: UUID) -> TrackOut:
     return TrackOut.of(tracks.fetch_again(person=person_of(request), track_id=track_id))
 
 
+@router.get("/tracks/{track_id}", response={200: TrackOut, 401: ErrorOut, 404: ErrorOut}, tags=["songs"])
+def read_track(request: HttpRequest, track_id: UUID) -> TrackOut:
+    return TrackOut.of(tracks.own(person_of(request), track_id))
+
+
 @router.patch(
     "/tracks/{track_id}",
     response={200: TrackOut, 401: ErrorOut, 404: ErrorOut, 409: ErrorOut, 422: ErrorOut},
@@ -174,7 +179,10 @@ def fetch_track_again(request: HttpRequest, track_id: UUID) -> TrackOut:
 )
 def change_track(request: HttpRequest, track_id: UUID, change: TrackIn) -> TrackOut:
     """Pick a variation as the keeper, or take that back. Of two, one at most is kept."""
-    return TrackOut.of(listening.keep(person=person_of(request), track_id=track_id, kept=change.keeper))
+    person = person_of(request)
+    if change.keeper is None:
+        return TrackOut.of(tracks.own(person, track_id))
+    return TrackOut.of(listening.keep(person=person, track_id=track_id, kept=change.keeper))
 
 
 @_file("/tracks/{track_id}/preview")

@@ -104,7 +104,9 @@ class TrackOut(Schema):
 
 
 class TrackIn(Schema):
-    keeper: bool
+    """What is left out stays as it is."""
+
+    keeper: bool | None = None
 
 
 class MomentOut(Schema):
