@@ -223,7 +223,10 @@ def restore_track_from_trash(request: HttpRequest, track_id: UUID) -> TrackOut:
 )
 def change_track(request: HttpRequest, track_id: UUID, change: TrackIn) -> TrackOut:
     """Pick a variation as the keeper, or take that back. Of two, one at most is kept."""
-    return TrackOut.of(listening.keep(person=person_of(request), track_id=track_id, kept=change.keeper))
+    person = person_of(request)
+    if change.keeper is None:
+        return TrackOut.of(tracks.own(person, track_id))
+    return TrackOut.of(listening.keep(person=person, track_id=track_id, kept=change.keeper))
 
 
 @_file("/tracks/{track_id}/preview")

@@ -124,7 +124,9 @@ class QuoteOut(Schema):
 
 
 class TrackIn(Schema):
-    keeper: bool
+    """What is left out stays as it is."""
+
+    keeper: bool | None = None
 
 
 class MomentOut(Schema):

@@ -53,7 +53,8 @@ def test_the_api_says_who_is_kept_and_changes_it(browser: Client) -> None:
     tracks = browser.get(f"/api/generations/{song.pk}").json()["tracks"]
     assert [track["keeper"] for track in tracks] == [False, True]
     assert patch(browser, second, {"keeper": False})["keeper"] is False
-    assert patch(browser, second, {}, status=422)["code"]
+    assert patch(browser, second, {})["keeper"] is False
+    assert patch(browser, second, {"keeper": "perhaps"}, status=422)["code"]
 
 
 def test_a_stranger_to_the_song_finds_nothing(ben_browser: Client) -> None:
