@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from studio import recipes
 from studio.models import Generation, Track, User
-from studio.states import GenerationState, TrackState
+from studio.states import GenerationState
 
 SHOWN: Final = 10
 
@@ -23,12 +23,13 @@ def digest_of(endpoint: str, recipe: Mapping[str, Any]) -> str:
 
 
 def find(person: User, wanted: str) -> list[Track]:
-    """The person's own tracks that can be heard, newest first, whose recipe has the digest `wanted`."""
+    """The person's own tracks outside the trash, newest first, whose recipe has the digest `wanted`."""
     if not wanted:
         return []
     return list(
-        Track.objects.filter(
-            state=TrackState.READY,
+        Track.objects.kept()
+        .filter(
+            trashed_at=None,
             generation__person=person,
             generation__state=GenerationState.READY,
             generation__recipe_digest=wanted,

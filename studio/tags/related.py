@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Final
 
-from studio.models import Generation
+from django.db.models import Exists, OuterRef
+
+from studio.models import Generation, Track
 from studio.states import GenerationState
 from studio.tags.search import find, proposed
 from studio.tags.taxonomy import Tag, all_tags, by_folded, by_name, children
@@ -87,7 +89,9 @@ def kept_together() -> Together:
 
 @lru_cache(maxsize=1)
 def _kept_together(_period: int) -> Together:
-    latest = Generation.objects.filter(state=GenerationState.READY).order_by("-finished_at")
+    outside_the_trash = Track.objects.filter(generation=OuterRef("pk"), trashed_at=None)
+    ready = Generation.objects.filter(Exists(outside_the_trash), state=GenerationState.READY)
+    latest = ready.order_by("-finished_at")
     rows = latest.values_list("recipe__tags", "written_tags")[:SONGS_READ]
     return count_together(asked or written or [] for asked, written in rows)
 

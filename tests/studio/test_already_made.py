@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
-from studio import already_made, generations
+from studio import already_made, generations, trash
 from studio.models import Generation, Track, User
 from studio.states import GenerationState as State
 from studio.states import TrackState
@@ -68,6 +68,12 @@ def test_it_does_not_matter_how_the_same_is_written(ada: User, written: dict[str
 def test_another_recipe_or_a_seed_that_is_drawn_finds_nothing(ada: User, other: dict[str, Any]) -> None:
     make(ada, EXACT)
     assert existing(ada, other) == []
+
+
+def test_what_lies_in_the_trash_is_not_offered(ada: User) -> None:
+    made = make(ada, EXACT)
+    trash.put(person=ada, track_id=made.tracks.get(variation=0).pk)
+    assert [track.variation for track in existing(ada, EXACT)] == [1]
 
 
 def test_only_one_s_own_that_can_be_heard_are_found(ada: User) -> None:
