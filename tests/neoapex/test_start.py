@@ -286,7 +286,7 @@ def test_the_keys_of_the_bucket_are_read_from_files_too(tmp_path: Path) -> None:
     (tmp_path / "id").write_text("the-id\n")
     (tmp_path / "secret").write_text("the-secret\n")
     files = {"AWS_ACCESS_KEY_ID_FILE": "id", "AWS_SECRET_ACCESS_KEY_FILE": "secret"}
-    given = PRODUCTION | {name: str(tmp_path / file) for name, file in files.items()}
+    given = {**PRODUCTION, **{name: str(tmp_path / file) for name, file in files.items()}}
     options = value_of("settings.STORAGES['default']['OPTIONS']", given)
     assert "'access_key': 'the-id'" in options
     assert "'secret_key': 'the-secret'" in options
