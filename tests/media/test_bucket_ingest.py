@@ -1,6 +1,7 @@
 """A song goes from its link into the bucket in one pass: whole or not at all, and never over this machine's disk."""
 
 import hashlib
+import itertools
 import os
 import random
 import signal
@@ -151,7 +152,8 @@ def test_a_file_that_is_cut_leaves_nothing_in_the_bucket(
 def ends_soon() -> Iterator[None]:
     began = time.monotonic()
     yield
-    assert time.monotonic() - began < 5
+    # Well below what any of the waits would take; a part that the slow bucket takes whole lasts longer, too.
+    assert time.monotonic() - began < 15
 
 
 def fails(bucket: BucketStorage, origin: Origin, kind: str = "wav") -> MediaError:
@@ -161,15 +163,19 @@ def fails(bucket: BucketStorage, origin: Origin, kind: str = "wav") -> MediaErro
 
 
 @pytest.mark.usefixtures("ends_soon")
-@pytest.mark.parametrize("kind", ["wav", "m4a", "flac"])
-@pytest.mark.parametrize("operation", ["Create", "UploadPart", "Complete", "Put", "Head", "Copy", "Get"])
+@pytest.mark.parametrize(
+    ("kind", "operation"),
+    [
+        *itertools.product(["wav", "flac", "m4a"], ["Create", "UploadPart", "Complete", "Put", "Head"]),
+        # Only an m4a is read again before it shows.
+        *itertools.product(["m4a"], ["Copy", "Get"]),
+    ],
+)
 def test_a_bucket_that_refuses_ends_everything_and_is_the_houses_fault(
     bucket: BucketStorage, origin: Origin, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, kind: str, operation: str
 ) -> None:
     # So small that each of the formats is of several parts.
     monkeypatch.setattr(bucket_sink, "PART_BYTES", 20_000)
-    if operation in {"Copy", "Get"} and kind != "m4a":
-        pytest.skip("only an m4a is read again")
     proxy.trouble(operation, "denied", times=99)
     assert fails(bucket, origin, kind).fault == "house"
     assert unfinished_in(bucket) == []
@@ -205,7 +211,7 @@ def test_a_source_that_dies_does_not_wait_for_a_slow_bucket(
     bucket: BucketStorage, origin: Origin, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bucket_sink, "PART_BYTES", REAL_PART_BYTES)
-    proxy.bytes_per_second = 300_000
+    proxy.bytes_per_second = 100_000
     proxy.trouble("UploadPart", "slow", times=99)
     song = wav(tone(60.0))
     with pytest.raises(SourceFault):
