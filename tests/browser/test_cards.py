@@ -1,5 +1,7 @@
 """Cards: what they say while a song is made, and what can be done when it failed."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -30,7 +32,7 @@ def test_the_clock_of_a_song_never_goes_back(page: Page, studio: RunningStudio) 
     page.locator("#generate").click()
     song = page.locator(".card[data-unfinished]", has_text="A clock for Prague")
     expect(song).to_have_attribute("data-phase", "running")
-    expect(song.locator(".elapsed")).to_have_text("0:04")
+    expect(song.locator(".elapsed")).to_have_text(re.compile("0:0[4-9]"))
     song.evaluate(BEHIND)
     assert song.evaluate(CLOCK) >= 4
 
