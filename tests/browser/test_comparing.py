@@ -91,12 +91,16 @@ def test_a_pause_and_a_jump_keep_them_in_step(visit: Visit, song_id: str) -> Non
     with visit.context() as context:
         page = open_song(context, song_id)
         play_until_both_are_decoded(page)
+        # Far from the end, however long the decoding took.
+        page.locator("#player-wave").press("Home")
+        page.evaluate("document.activeElement.blur()")
         page.keyboard.press("x")
         wait_until(page, "window.starts.length === 2")
         page.keyboard.press("ArrowRight")
         wait_until(page, "window.starts.length === 4")
         page.keyboard.press("Space")
         expect(page.locator("#player")).not_to_have_class(re.compile("is-playing"))
+        expect(page.locator("#player-wave")).to_have_attribute("aria-valuenow", re.compile(r"^([5-9]|1\d)$"))
         held = position(page)
         page.keyboard.press("Space")
         wait_until(page, "window.starts.length === 6")

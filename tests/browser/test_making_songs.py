@@ -272,7 +272,7 @@ def test_the_same_works_without_javascript(visit: Visit) -> None:
                 break
             page.wait_for_timeout(250)
             page.reload()
-        expect(song.locator("audio[controls]")).to_have_attribute("aria-label", "Variation A")
+        expect(song.locator("audio[controls]")).to_have_attribute("aria-label", "Plain as bread, A")
         page.locator("[name=mode][value=describe-lyrics]").check(force=True)
         expect(page.locator("#lyrics")).to_be_visible()
         page.locator("#bpm").fill("fast")
