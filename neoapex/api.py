@@ -109,7 +109,7 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.MasterGone: 404,
     studio.MasterIsCold: 409,
     studio.NoRestore: 503,
-    studio.NoSuchFormat: 422,
+    studio.NoSuchFormat: 409,
     studio.InvalidRegion: 422,
     studio.StaleTransition: 409,
     studio.TooManyWaiting: 429,

@@ -16,7 +16,7 @@ from studio import downloads, generations, listening, naming, queries, recipes, 
 from studio.errors import InvalidInput, Problem
 from studio.fal.fields import TAGS_MAX
 from studio.fal.schemas import TextToMusicInput
-from studio.media import clips, waveforms
+from studio.media import waveforms
 from studio.media.ranges import opened_response, ranged_response
 from studio.media.sniff import AUDIO_TYPES
 from studio.models import Track, User
@@ -311,14 +311,14 @@ def read_clip(
     track_id: UUID,
     start: Annotated[float, Query(ge=0)] = 0.0,
     end: Annotated[float | None, Query(gt=0)] = None,
-    format: clips.Output = "mp3",  # noqa: A002
+    format: Literal["mp3", "wav"] = "mp3",  # noqa: A002
     match: UUID | None = None,
 ) -> HttpResponseBase:
     """A region of at most 60 seconds with two around it, faded, and no louder than the track `match`."""
     made, body = takeaway.clip(
         person=person_of(request), track_id=track_id, start=start, end=end, output=format, match=match
     )
-    response = HttpResponse(body, content_type=clips.CONTENT_TYPES[format])
+    response = HttpResponse(body, content_type=AUDIO_TYPES[format])
     response["X-Clip-Start"], response["X-Clip-End"] = str(made.start_ms / 1000), str(made.end_ms / 1000)
     response["Cache-Control"] = "private, max-age=3600"
     return response

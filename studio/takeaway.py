@@ -4,7 +4,9 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
 
 from django.utils.translation import gettext as _
@@ -12,7 +14,6 @@ from zipstream import ZipStream
 
 from studio import naming, recipes, restores, tracks
 from studio.errors import InvalidRegion, MasterGone, MasterIsCold, NoSuchFormat, NotFound, TrackNotReady
-from studio.media import clips, flac
 from studio.media.credits import Credits
 from studio.media.errors import AudioUnreadable
 from studio.media.sniff import AUDIO_TYPES
@@ -21,6 +22,9 @@ from studio.media.tagged import tagged
 from studio.media.wavfile import Read, Samples, find_samples
 from studio.models import Track, User
 from studio.states import MasterStorage, TrackState
+
+if TYPE_CHECKING:
+    from studio.media.clips import Clip
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +90,7 @@ def _samples_for_flac(track: Track) -> Samples:
         found = find_samples(_reader(track.master_key), track.master_bytes or 0)
     except FileNotFoundError:
         raise MasterGone from None
-    if not flac.is_lossless(found.format):
+    if not _encoder().is_lossless(found.format):
         raise NoSuchFormat
     return found
 
@@ -94,7 +98,7 @@ def _samples_for_flac(track: Track) -> Samples:
 def _flac(track: Track, found: Samples) -> Iterator[bytes]:
     stored = default_storage().open_range(track.master_key, found.start, found.end)
     try:
-        yield from flac.encode(stored, found, credits_of(track))
+        yield from _encoder().encode(stored, found, credits_of(track))
     finally:
         stored.close()
 
@@ -127,8 +131,14 @@ def credits_of(track: Track) -> Credits:
 
 
 def clip(
-    *, person: User, track_id: UUID, start: float, end: float | None, output: clips.Output, match: UUID | None = None
-) -> tuple[clips.Clip, bytes]:
+    *,
+    person: User,
+    track_id: UUID,
+    start: float,
+    end: float | None,
+    output: Literal["mp3", "wav"],
+    match: UUID | None = None,
+) -> "tuple[Clip, bytes]":
     """A region with two seconds around it; no louder than the track `match`, where one is given.
 
     :raises InvalidRegion: it isn't one of this track. All else as `file_of`.
@@ -137,13 +147,13 @@ def clip(
     other = None if match is None else tracks.own_ready(person, match)
     duration = (track.duration_ms or 0) / 1000
     end = min(start + USUAL_CLIP_SECONDS, duration) if end is None else end
-    if not 0 <= start < end <= duration + 0.05 or end - start > clips.MAX_SECONDS:
+    if not 0 <= start < end <= duration + 0.05 or end - start > _clips().MAX_SECONDS:
         raise InvalidRegion
     _at_hand(track)
-    cut_db = 0.0 if other is None else clips.cut_db(track.loudness_lufs, other.loudness_lufs)
+    cut_db = 0.0 if other is None else _clips().cut_db(track.loudness_lufs, other.loudness_lufs)
     region = {"start_ms": round(start * 1000), "end_ms": round(end * 1000)}
     try:
-        made = clips.cut(
+        made = _clips().cut(
             _reader(track.master_key), track.master_bytes or 0, track.master_format, cut_db=cut_db, **region
         )
     except FileNotFoundError:
@@ -242,3 +252,13 @@ def _told(missing: list[str]) -> str:
 def _day(chosen: list[Track]) -> str:
     latest: datetime = max(track.generation.created_at for track in chosen)
     return f"{latest:%Y-%m-%d}"
+
+
+def _clips() -> ModuleType:
+    """Loaded on the first cut: it brings decoders that most processes never need."""
+    return import_module("studio.media.clips")
+
+
+def _encoder() -> ModuleType:
+    """As `_clips`."""
+    return import_module("studio.media.flac")

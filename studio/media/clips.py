@@ -37,7 +37,6 @@ _READ_BYTES: Final = 64 * 1024
 _RUN_UP_SECONDS: Final = 1.0
 
 Output = Literal["mp3", "wav"]
-CONTENT_TYPES: Final = {"mp3": "audio/mpeg", "wav": "audio/wav"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,13 +139,13 @@ def test_the_mp3_is_the_preview_with_credits(program: Client, track: Track) -> N
 @pytest.mark.parametrize(("kind", "wanted"), [("mp3", "wav"), ("flac", "wav"), ("mp3", "flac"), ("wav", "ogg")])
 def test_what_would_only_pretend_is_not_made(program: Client, ada: User, kind: str, wanted: str) -> None:
     track = kept(ada, kind)
-    assert_structured(get(program, f"{track.pk}/download?format={wanted}"), 422, "no_such_format")
+    assert_structured(get(program, f"{track.pk}/download?format={wanted}"), 409, "no_such_format")
     assert_structured(get(program, f"{track.pk}/download?format=exe"), 422)
 
 
 def test_a_wav_that_flac_can_t_hold_stays_a_wav(program: Client, ada: User) -> None:
     track = kept(ada, body=waves.packed(SONG[:9000], 32, floating=True).file)
-    assert_structured(get(program, f"{track.pk}/download?format=flac"), 422, "no_such_format")
+    assert_structured(get(program, f"{track.pk}/download?format=flac"), 409, "no_such_format")
     assert get(program, f"{track.pk}/download").status_code == 200
 
 
