@@ -6,6 +6,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from ninja import Schema
+from pydantic import BaseModel, ConfigDict
 
 from ledger.money import format_dollars
 from ledger.schemas import BalanceOut, EntryOut
@@ -123,8 +124,10 @@ class QuoteOut(Schema):
         )
 
 
-class TrackIn(Schema):
-    """What is left out stays as it is."""
+class TrackIn(BaseModel):
+    """What is left out stays as it is. A plain model: the other kind takes any object that lacks every field."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     keeper: bool | None = None
 

@@ -115,3 +115,9 @@ def test_a_page_before_the_first_song_says_so(browser: Client) -> None:
     html = browser.get("/?before=2001-01-01T00:00:00%2B00:00~00000000-0000-0000-0000-000000000000").content.decode()
     assert "No earlier songs" in html
     assert "Nothing here yet" not in html
+
+
+@pytest.mark.parametrize("body", [[None], [], "keeper", 1, {"keeper": "perhaps"}, {"keeper": 0}, {"colour": "blue"}])
+def test_a_change_that_is_none_is_refused(browser: Client, body: object) -> None:
+    track = factories.make_song(songs=1).tracks.get()
+    assert patch(browser, track, body, 422)["code"] == "invalid_input"
