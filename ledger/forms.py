@@ -1,7 +1,7 @@
 """What an admin fills in: amounts in dollars, when a change takes effect, and always a reason."""
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 from django import forms
 from django.core import signing
@@ -95,6 +95,8 @@ class QuotaRowForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text=_("What was left of the last month used is added to a new month."),
     )
     how: Mapping[str, Any]
+    # A table's cells have no labels of their own.
+    is_row: ClassVar[bool] = True
 
     class Meta:
         model = Quota
@@ -105,12 +107,8 @@ class QuotaRowForm(forms.ModelForm):  # type: ignore[type-arg]
         self.initial["monthly"] = self.instance.monthly_micros
         hint = gettext("default %s") % display_dollars(default_micros())
         self.fields["monthly"].widget.attrs["placeholder"] = hint
-        self._label()
-
-    def _label(self) -> None:
-        """A table's cells have no labels of their own."""
-        for name, label in ROW_LABELS.items():
-            if self.instance.pk:
+        if self.is_row and self.instance.pk:
+            for name, label in ROW_LABELS.items():
                 self.fields[name].widget.attrs["aria-label"] = label % self.instance.person
 
     def clean(self) -> dict[str, Any]:
@@ -129,13 +127,11 @@ class QuotaRowForm(forms.ModelForm):  # type: ignore[type-arg]
 class QuotaForm(QuotaRowForm):
     """One person's quota on a page of its own."""
 
+    is_row = False
     takes_effect = forms.ChoiceField(
         label=_("The monthly budget changes"), choices=WHEN, initial=TakesEffect.NOW, widget=forms.RadioSelect
     )
     reason = ReasonField()
-
-    def _label(self) -> None:
-        """Here the labels stand beside the fields."""
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from studio import transitions
-from studio.errors import NotFailed, NotFound, TrackNotReady
+from studio.errors import NotFailed, NotFound, TrackInTrash, TrackNotReady
 from studio.models import Generation, Track, User
 from studio.states import GenerationState, TrackState
 
@@ -24,12 +24,15 @@ def keep(*, person: User, track_id: UUID, kept: bool = True) -> Track:
     """Pick a variation over the other, or take that back; the same again changes nothing.
 
     :raises NotFound: not there, or another person's. :raises TrackNotReady: it can't be heard.
+    :raises TrackInTrash: it was put away.
     """
     track = Track.objects.filter(person=person, pk=track_id).select_related("generation").first()
     if track is None:
         raise NotFound
     if track.state != TrackState.READY:
         raise TrackNotReady
+    if track.trashed_at is not None:
+        raise TrackInTrash
     keeper = track.variation if kept else None
     changing = Generation.objects.filter(pk=track.generation_id)
     changing = changing.exclude(keeper=keeper) if kept else changing.filter(keeper=track.variation)

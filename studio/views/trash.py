@@ -1,5 +1,6 @@
 """The trash: what lies there, how long it still does, and the way back."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from studio import trash
 from studio.errors import NotFound, StudioError
+from studio.models import Track
 from studio.views.people import PersonRequest, for_people
 
 
@@ -24,26 +26,25 @@ def show(request: PersonRequest) -> HttpResponse:
 @require_POST
 @for_people
 def put(request: PersonRequest, track_id: UUID) -> HttpResponse:
-    try:
-        track = trash.put(person=request.user, track_id=track_id)
-    except NotFound as error:
-        raise Http404(str(error.message)) from None
-    except StudioError as error:
-        messages.error(request, f"{error.message} {error.hint}")
-        return redirect("studio")
-    messages.success(request, _("“%s” is in the trash. You can put it back.") % track.title)
-    return redirect("song", track.generation_id)
+    return _moved(request, track_id, trash.put, _("“%s” is in the trash. You can put it back."), "studio")
 
 
 @require_POST
 @for_people
 def put_back(request: PersonRequest, track_id: UUID) -> HttpResponse:
+    return _moved(request, track_id, trash.put_back, _("“%s” is back."), "trash")
+
+
+def _moved(
+    request: PersonRequest, track_id: UUID, move: Callable[..., Track], words: str, otherwise: str
+) -> HttpResponse:
+    """To the song's page with `words` about it, or with what stood in the way to the page `otherwise`."""
     try:
-        track = trash.put_back(person=request.user, track_id=track_id)
+        track = move(person=request.user, track_id=track_id)
     except NotFound as error:
         raise Http404(str(error.message)) from None
     except StudioError as error:
         messages.error(request, f"{error.message} {error.hint}")
-        return redirect("trash")
-    messages.success(request, _("“%s” is back.") % track.title)
+        return redirect(otherwise)
+    messages.success(request, words % track.title)
     return redirect("song", track.generation_id)

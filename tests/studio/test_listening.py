@@ -5,8 +5,8 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, transaction
 
-from studio import listening, queries, timeline
-from studio.errors import NotFailed, NotFound, TrackNotReady
+from studio import listening, queries, timeline, trash
+from studio.errors import NotFailed, NotFound, TrackInTrash, TrackNotReady
 from studio.models import Event, Generation, Track, User
 from studio.states import GenerationState as State
 from studio.states import TrackState
@@ -54,6 +54,13 @@ def test_a_pick_can_be_taken_back_and_the_same_again_changes_nothing(ada: User, 
     assert card_of(pair[0]).generation.keeper is None
     told = [event.data["kept"] for event in Event.objects.filter(data__has_key="kept").order_by("pk")]
     assert told == [True, False]
+
+
+def test_what_lies_in_the_trash_is_not_picked(ada: User, pair: list[Track]) -> None:
+    trash.put(person=ada, track_id=pair[1].pk)
+    with pytest.raises(TrackInTrash):
+        listening.keep(person=ada, track_id=pair[1].pk)
+    assert card_of(pair[0]).generation.keeper is None
 
 
 def test_taking_back_what_was_not_picked_leaves_the_other_one_picked(ada: User, pair: list[Track]) -> None:

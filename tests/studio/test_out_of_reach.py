@@ -1,6 +1,7 @@
 """While fal fails: nothing is sent, nothing new is taken in, nobody pays, and it mends by itself."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -262,6 +263,24 @@ def test_a_locked_account_costs_one_song_its_chance_and_no_more(ada: User, fal: 
     dispatch.dispatch()
     assert posts(fal) == 1
     assert states() == [State.FAILED] + [State.QUEUED] * 3
+
+
+def test_a_failure_is_counted_before_what_is_booked_wakes_the_next(
+    ada: User, fal: MockFalClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next song would go into the same locked account."""
+    was_open: list[bool] = []
+    book = dispatch._not_taken
+
+    def look_then_book(*what: Any, **how: Any) -> None:
+        was_open.append(breaker.reach().is_open)
+        book(*what, **how)
+
+    monkeypatch.setattr(dispatch, "_not_taken", look_then_book)
+    asked_for(ada)
+    fal.will_raise("submit", KeyRefused(provider_failed=True))
+    dispatch.dispatch()
+    assert was_open == [True]
 
 
 def test_a_probe_that_a_wish_to_cancel_overtook_is_cancelled(ada: User, fal: MockFalClient) -> None:

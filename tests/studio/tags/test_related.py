@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from studio.states import GenerationState as State
@@ -73,6 +74,13 @@ def test_the_songs_that_people_kept_are_read_once_for_all(
     assert found[0] == found[2]
     assert "harmonica" in found[0]
     assert "kora" not in found[0], "once is chance, and a failed song doesn't count"
+
+
+def test_songs_that_lie_in_the_trash_tell_nothing(db: None) -> None:
+    for _ in range(2):
+        song = factories.make_song(songs=1, recipe={"prompt": None, "tags": ["fado", "harmonica"], "lyrics": ""})
+        song.tracks.update(trashed_at=timezone.now())
+    assert "harmonica" not in [tag.name for tag in related.related(["fado"])]
 
 
 def test_the_dice_leave_what_is_chosen_and_fill_the_other_groups() -> None:
