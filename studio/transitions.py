@@ -1,6 +1,6 @@
 """Which state may follow which, and the only function that moves one."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from django.db import transaction
@@ -74,20 +74,18 @@ def advance(generation: Generation, to: G, **fields: object) -> None:
 
 def advance_track(track: Track, to: T, **fields: object) -> None:
     """The same for a track. :raises StaleTransition: as `advance`."""
-    came_from = T(track.state)
-    if to not in TRACK[came_from]:
-        raise StaleTransition(came_from, to)
-    if not Track.objects.filter(pk=track.pk, state=came_from).update(state=to, **fields):
-        raise StaleTransition(came_from, to)
-    track.refresh_from_db()
+    _move(track, TRACK[T(track.state)], "state", to, fields)
 
 
 def advance_master(track: Track, to: M, **fields: object) -> None:
     """The same for where a track's master is. :raises StaleTransition: as `advance`."""
-    came_from = M(track.master_storage)
-    if to not in MASTER[came_from]:
-        raise StaleTransition(came_from, to)
-    if not Track.objects.filter(pk=track.pk, master_storage=came_from).update(master_storage=to, **fields):
+    _move(track, MASTER[M(track.master_storage)], "master_storage", to, fields)
+
+
+def _move(track: Track, ways: Collection[str], column: str, to: str, fields: Mapping[str, object]) -> None:
+    came_from = getattr(track, column)
+    as_it_was = Track.objects.filter(pk=track.pk, **{column: came_from})
+    if to not in ways or not as_it_was.update(**{column: to}, **fields):
         raise StaleTransition(came_from, to)
     track.refresh_from_db()
 

@@ -17,6 +17,7 @@ from studio.media.bucket_client import NotOffered, bucket_faults, call, client_c
 from studio.media.bucket_sink import INCOMING, BucketSink
 from studio.media.errors import HouseFault, StorageUnreachable
 from studio.media.multipart import Multipart
+from studio.media.seekable import Seekable
 from studio.media.storage import BLOCK_BYTES, FOLDERS, STANDARD, Facts, Listed
 
 if TYPE_CHECKING:
@@ -78,25 +79,16 @@ class BucketSlice:
             body.close()
 
 
-class BucketReader(io.RawIOBase):
+class BucketReader(Seekable):
     """An object as a file that can seek: each read is a request for just those bytes, so put a buffer before it."""
 
     def __init__(self, stored: BucketFile) -> None:
+        super().__init__()
         self._stored = stored
-        self._at = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._stored.size_bytes}[whence]
-        return self._at
+    @property
+    def size_bytes(self) -> int:
+        return self._stored.size_bytes
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         data = self._take(len(buffer))
@@ -107,8 +99,8 @@ class BucketReader(io.RawIOBase):
         return self._take(self._stored.size_bytes)
 
     def _take(self, count: int) -> bytes:
-        data = b"".join(self._stored.slice(self._at, self._at + count))
-        self._at += len(data)
+        data = b"".join(self._stored.slice(self.at, self.at + count))
+        self.at += len(data)
         return data
 
 

@@ -1,12 +1,12 @@
 """An upload to a bucket in parts, which go up in a thread while the next are still arriving."""
 
-import io
 import secrets
 from collections.abc import Callable, Iterator
 from threading import Event
 from typing import Any, Final
 
 from studio.media.bucket_client import UploadGone
+from studio.media.seekable import Seekable
 from studio.media.stage import Stage
 
 # The least that S3 takes for a part. Three of them are in memory at most: filled, waiting and under way.
@@ -80,34 +80,25 @@ class Multipart:
         return bool(found.get("Metadata", {}).get(_ATTEMPT) == self._attempt)
 
 
-class _Body(io.RawIOBase):
+class _Body(Seekable):
     """A part as a file that breaks off when the upload is cancelled, however slowly the bucket takes it."""
 
     def __init__(self, part: bytearray, cancelled: Event) -> None:
+        super().__init__()
         self._view = memoryview(part)
-        self._at = 0
         self._cancelled = cancelled
 
     def __len__(self) -> int:
         return len(self._view)
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._view)}[whence]
-        return self._at
+    @property
+    def size_bytes(self) -> int:
+        return len(self._view)
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         if self._cancelled.is_set():
             raise OSError("cancelled")
-        count = min(len(buffer), len(self._view) - self._at)
-        buffer[:count] = self._view[self._at : self._at + count]
-        self._at += count
+        count = min(len(buffer), len(self._view) - self.at)
+        buffer[:count] = self._view[self.at : self.at + count]
+        self.at += count
         return count

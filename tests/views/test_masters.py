@@ -150,7 +150,7 @@ def test_a_track_goes_to_the_trash_and_comes_back(browser: Client, folder: None)
     assert "the song cost $0.1125" in trash
     answer = browser.post(f"/tracks/{first.pk}/put-back", follow=True)
     assert f"/api/tracks/{first.pk}/preview" in answer.content.decode()
-    assert "It is empty." in text_of(browser.get("/trash/").content)
+    assert "Nothing lies here." in text_of(browser.get("/trash/").content)
 
 
 def test_what_was_deleted_says_when(browser: Client, folder: None) -> None:
