@@ -81,15 +81,19 @@ def _over() -> TrackQuerySet:
 
 
 def _delete(track: Track) -> bool:
-    try:
-        # First the files: were the row first, a night that breaks off would leave files that nobody knows of.
-        default_storage().delete(*keys_of(track))
-    except HouseFault as fault:
-        logger.warning("files not deleted", extra={"track": str(track.pk), "code": fault.code})
-        return False
-    purged = bool(Track.objects.in_trash().filter(pk=track.pk).update(purged_at=Now()))
+    with transaction.atomic():
+        # Locked while its files go: whoever puts it back just now came first, or comes too late. Never both.
+        if _over().select_for_update(no_key=True).filter(pk=track.pk).first() is None:
+            return False
+        try:
+            # First the files: were the row first, a night that breaks off would leave files that nobody knows of.
+            default_storage().delete(*keys_of(track))
+        except HouseFault as fault:
+            logger.warning("files not deleted", extra={"track": str(track.pk), "code": fault.code})
+            return False
+        Track.objects.filter(pk=track.pk).update(purged_at=Now())
     logger.info("track deleted", extra={"track": str(track.pk)})
-    return purged
+    return True
 
 
 def keys_of(track: Track) -> list[str]:

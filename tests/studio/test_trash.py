@@ -1,10 +1,12 @@
 """The trash: a way back for thirty days, then the files go and the row and the money stay."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -145,6 +147,33 @@ def test_putting_back_and_emptying_at_once_never_leave_a_row_without_files(
         else:
             assert now.purged_at is not None
             assert files_of(track) == set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_deleted_of_what_is_just_being_put_back(ada: User, bucket: GlacierBucket) -> None:
+    """It was in time, and is not committed yet: whoever empties the trash has to wait for that."""
+    track = kept(ada, bucket)
+    trash.put(person=ada, track_id=track.pk)
+    aged(track, 31)
+    began = threading.Event()
+
+    def empty() -> int:
+        began.set()
+        try:
+            return trash.empty()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Track.objects.filter(pk=track.pk).update(trashed_at=None)
+            emptied = pool.submit(empty)
+            assert began.wait(10)
+            with pytest.raises(TimeoutError):
+                emptied.result(timeout=1)
+            assert len(files_of(track)) == 4
+        assert emptied.result(timeout=30) == 0
+    assert len(files_of(track)) == 4
 
 
 def test_a_storage_that_is_away_keeps_it_for_the_next_night(
