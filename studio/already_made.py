@@ -27,9 +27,8 @@ def find(person: User, wanted: str) -> list[Track]:
     if not wanted:
         return []
     return list(
-        Track.objects.kept()
+        Track.objects.in_library()
         .filter(
-            trashed_at=None,
             generation__person=person,
             generation__state=GenerationState.READY,
             generation__recipe_digest=wanted,

@@ -4,7 +4,8 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -42,6 +43,7 @@ from studio.fal import breaker
 from studio.fal.schemas import explain
 from studio.models import Generation, IdempotencyKey, Track, User
 from studio.states import GenerationState as State
+from studio.states import Purpose
 
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 IDEMPOTENCY_KEPT = timedelta(hours=24)
@@ -72,7 +74,7 @@ def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote
     available = balance.available_micros
     try:
         chosen = endpoints.get_direct(endpoint)
-        recipe = _validated(chosen, inputs)
+        recipe = validated(chosen, inputs)
     except StudioError as error:
         problems = (
             error.problems
@@ -153,49 +155,90 @@ def start_once(
     :raises IdempotencyConflict: the key came with another request.
     """
     limits.count_start(person)
+    chosen = endpoints.get_direct(endpoint)
+    recipe = validated(chosen, inputs)
+    with admitted(person, [endpoint, dict(inputs)], idempotency_key) as turn:
+        if turn.earlier is not None:
+            return turn.earlier, False
+        return turn.keep(put_in_line(person, chosen, recipe)), True
+
+
+@dataclass(slots=True)
+class Turn:
+    """A person's start that was let in: `earlier` is what the same key and request began before."""
+
+    person: User
+    key: str | None
+    body_digest: str
+    earlier: Generation | None = None
+
+    def keep(self, generation: Generation) -> Generation:
+        """Note what the key stands for from now on."""
+        if self.key is not None:
+            IdempotencyKey.objects.create(
+                person=self.person, key=self.key, body_digest=self.body_digest, generation=generation
+            )
+        return generation
+
+
+@contextmanager
+def admitted(person: User, asked: object, idempotency_key: str | None = None) -> Iterator[Turn]:
+    """A transaction in which a person may start something, alone: counting and repeating can't race.
+
+    The caller has counted the rate and judged the input; `asked` is the request as it came, JSON values only. Where
+    the turn has an `earlier` generation, nothing else was checked, and nothing is to be started.
+
+    :raises StudioError: as `start`: the key, who, fal, the line.
+    """
     if idempotency_key is not None and not IDEMPOTENCY_KEY.fullmatch(idempotency_key):
         raise InvalidIdempotencyKey
-    chosen = endpoints.get_direct(endpoint)
-    recipe = _validated(chosen, inputs)
     # Before the row is locked: Redis may be slow to say that it is away.
     out_of_reach = breaker.seconds_out_of_reach()
+    turn = Turn(person, idempotency_key, _body_digest(asked))
     with transaction.atomic():
-        # One start at a time for each person, so that counting and repeating can't race.
         alone = User.objects.select_for_update(no_key=True).only("is_active").get(pk=person.pk)
-        digest = _body_digest(endpoint, inputs)
         if idempotency_key is not None:
-            earlier = _started_with(person, idempotency_key, digest)
-            if earlier is not None:
-                return earlier, False
-        if not alone.is_active:
-            raise AccountClosed
-        if out_of_reach:
-            raise FalUnavailable(out_of_reach)
-        if _is_full(person):
-            raise TooManyWaiting
-        generation = _put_in_line(person, chosen, recipe)
-        if idempotency_key is not None:
-            IdempotencyKey.objects.create(person=person, key=idempotency_key, body_digest=digest, generation=generation)
-    return generation, True
+            turn.earlier = _started_with(person, idempotency_key, turn.body_digest)
+        if turn.earlier is None:
+            _refuse_to_start(alone, out_of_reach)
+        yield turn
 
 
-def _put_in_line(person: User, endpoint: Endpoint, recipe: Any) -> Generation:
+def _refuse_to_start(person: User, out_of_reach_seconds: int) -> None:
+    if not person.is_active:
+        raise AccountClosed
+    if out_of_reach_seconds:
+        raise FalUnavailable(out_of_reach_seconds)
+    if _is_full(person):
+        raise TooManyWaiting
+
+
+def put_in_line(
+    person: User, endpoint: Endpoint, recipe: Any, *, purpose: Purpose = Purpose.SONG, source: Track | None = None
+) -> Generation:
+    """Write a generation with its hold, inside `admitted`; `recipe` is the endpoint's schema, judged already.
+
+    :raises LedgerError: the budget has not enough, or is frozen.
+    """
     if recipe.seed is None:
         recipe = recipe.model_copy(update={"seed": secrets.randbelow(SEEDS)})
     # Price and month are those of one moment, which the row keeps: a song asked for at midnight has one of each.
     now = timezone.now()
     inputs = recipe.model_dump(mode="json")
-    generation = Generation.objects.create(
+    generation = Generation(
         created_at=now,
         person=person,
         endpoint=endpoint.key,
+        purpose=purpose,
+        source=source,
         recipe=inputs,
         seed=recipe.seed,
-        recipe_digest=already_made.digest_of(endpoint.key, inputs),
         num_songs=recipe.num_songs,
         cost_micros=pricing.price_micros(endpoint.key, recipe.num_songs, now),
         turn=turns.next_turn(person),
     )
+    generation.recipe_digest = already_made.digest(generation)
+    generation.save(force_insert=True)
     ledger.hold(
         person=person,
         amount_micros=generation.cost_micros,
@@ -208,7 +251,8 @@ def _put_in_line(person: User, endpoint: Endpoint, recipe: Any) -> Generation:
     return generation
 
 
-def _validated(endpoint: Endpoint, inputs: Mapping[str, object]) -> Any:
+def validated(endpoint: Endpoint, inputs: Mapping[str, object]) -> Any:
+    """The inputs as the endpoint's own schema. :raises InvalidInput: with every problem found."""
     try:
         return endpoint.input_schema.model_validate(dict(inputs))
     except ValidationError as error:
@@ -227,8 +271,8 @@ def _is_full(person: User) -> bool:
     return Generation.objects.of(person).waiting().count() >= settings.NEOAPEX_USER_WAITING
 
 
-def _body_digest(endpoint: str, inputs: Mapping[str, object]) -> str:
-    body = json.dumps([endpoint, dict(inputs)], sort_keys=True, default=str)
+def _body_digest(asked: object) -> str:
+    body = json.dumps(asked, sort_keys=True, default=str)
     return hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()
 
 

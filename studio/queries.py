@@ -7,13 +7,13 @@ from statistics import quantiles
 from typing import Literal
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
 from studio import listening, pricing, sentences
 from studio.errors import NotFound
 from studio.fal import breaker
-from studio.models import Generation, Track, User
+from studio.models import Generation, GenerationQuerySet, Track, User
 from studio.states import GenerationState as State
 from studio.states import TrackState
 
@@ -158,6 +158,7 @@ def feed(
     """
     rows = _with_tracks(Generation.objects.of(person))
     if not with_hidden:
+        rows = rows.in_the_open()
         outside = Track.objects.filter(generation=OuterRef("pk"), trashed_at=None)
         trashed = Track.objects.filter(generation=OuterRef("pk"), trashed_at__isnull=False)
         rows = rows.filter(Exists(outside) | ~Exists(trashed))
@@ -199,7 +200,7 @@ def _matched(loudness_lufs: Sequence[float | None]) -> list[float]:
     return [max(-MATCH_AT_MOST_DB, round(min(known) - lufs, 1)) for lufs in known]
 
 
-def _with_tracks(rows: QuerySet[Generation]) -> QuerySet[Generation]:
+def _with_tracks(rows: GenerationQuerySet) -> GenerationQuerySet:
     return rows.prefetch_related(Prefetch("tracks", queryset=Track.objects.order_by("variation")))
 
 

@@ -12,8 +12,16 @@ ATTRIBUTION: Final = "Made with Sonauto v2 (sonauto.ai) on fal.ai"
 
 
 def inputs(generation: Generation) -> dict[str, Any]:
-    """The exact inputs that made the song, the endpoint among them. The seed is text: 64 bits are too many for some."""
-    return {"endpoint": generation.endpoint, **generation.recipe, "seed": str(generation.seed)}
+    """The exact inputs that made the song, the endpoint among them. The seed is text: 64 bits are too many for some.
+
+    Where it was made from the audio of another track, that track is the `source`.
+    """
+    given = {"endpoint": generation.endpoint, **generation.recipe, "seed": str(generation.seed)}
+    if "audio_url" in given:
+        # The address is another one each time, and lives for an hour; the track stays.
+        del given["audio_url"]
+        given["source"] = str(generation.source_id)
+    return given
 
 
 def canonical(value: Any) -> str:

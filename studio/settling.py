@@ -18,7 +18,7 @@ from studio.fal.errors import FalError, GenerationFailed
 from studio.fal.schemas import Salvage
 from studio.models import Generation, Track
 from studio.states import GenerationState as State
-from studio.states import TrackState, Whose
+from studio.states import Purpose, TrackState, Whose
 
 logger = logging.getLogger(__name__)
 
@@ -123,6 +123,7 @@ def _settle_success(generation: Generation, payload: Mapping[str, Any]) -> None:
             generation=generation,
             variation=variation,
             title=title_of(generation),
+            hidden=generation.purpose in (Purpose.TAKE, Purpose.ARM),
             source_url=audio.url,
         )
         doorbell.ring_on_commit("studio.ingest", track_id=str(track.pk))

@@ -14,6 +14,15 @@ class GenerationState(TextChoices):
     CANCELLED = "CANCELLED"
 
 
+class Purpose(TextChoices):
+    """What a generation was asked for as."""
+
+    SONG = "SONG"
+    TAKE = "TAKE"
+    EXTENSION = "EXTENSION"
+    ARM = "ARM"
+
+
 class TrackState(TextChoices):
     PENDING = "PENDING"
     READY = "READY"

@@ -100,11 +100,25 @@ class TextToMusicInput(_WordsInput):
     bpm: Bpm = "auto"
 
 
-class ExtendInput(_WordsInput):
+class _AudioInput(SonautoInput):
+    """What is made from a track. Its address lives for a short while: it is given when fal is asked, and never kept."""
+
+    audio_url: AudioUrl | None = None
+
+    def at(self, audio_url: str) -> Self:
+        """With the address from which fal fetches the audio. Raises ValidationError where fal could not."""
+        return self.model_validate(self.model_dump() | {"audio_url": audio_url})
+
+    def to_fal(self) -> dict[str, Any]:
+        if self.audio_url is None:
+            raise ValueError("Give the audio's address before asking fal.")
+        return super().to_fal()
+
+
+class ExtendInput(_AudioInput, _WordsInput):
     """More music before (`left`) or after (`right`) a track; durations in seconds, null lets the model choose."""
 
     vibe_strength: VibeStrength = 1.8
-    audio_url: AudioUrl
     side: Literal["left", "right"]
     extend_duration: Annotated[Seconds, Field(gt=0)] | None = None
     crop_duration: Seconds = 0.0
@@ -125,12 +139,11 @@ class Section(BaseModel):
         return self
 
 
-class InpaintInput(SonautoInput):
+class InpaintInput(_AudioInput):
     """New music inside one section of a track. fal wants both tags and lyrics here; lyrics "" make it instrumental."""
 
     tags: TagList | None = None
     lyrics: Lyrics | None = None
-    audio_url: AudioUrl
     section: Section
     selection_crop: bool = False
 

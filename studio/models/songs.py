@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from studio.models.people import User
-from studio.states import GenerationState, MasterStorage, RestoreTier, TrackState, Whose
+from studio.states import GenerationState, MasterStorage, Purpose, RestoreTier, TrackState, Whose
 
 HOLD_REFERENCE: Final = "generation:"
 
@@ -20,6 +20,10 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
     def in_slot(self) -> "GenerationQuerySet":
         return self.filter(state__in=(GenerationState.SUBMITTED, GenerationState.RUNNING))
 
+    def in_the_open(self) -> "GenerationQuerySet":
+        """What has a card of its own: takes and arms are seen where they are judged."""
+        return self.filter(purpose__in=(Purpose.SONG, Purpose.EXTENSION))
+
     def waiting(self) -> "GenerationQuerySet":
         return self.filter(state=GenerationState.QUEUED)
 
@@ -30,6 +34,11 @@ class Generation(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="generations")
     endpoint = models.CharField(max_length=40)
+    purpose = models.CharField(
+        max_length=10, choices=Purpose.choices, default=Purpose.SONG, db_default=Purpose.SONG.value
+    )
+    # The track that it was made from: its audio, or the song of which it is an arm.
+    source = models.ForeignKey("Track", on_delete=models.PROTECT, null=True, related_name="derived")
     state = models.CharField(max_length=12, choices=GenerationState.choices, default=GenerationState.QUEUED)
     # Every input in our own names, defaults too: enough to make the song again.
     recipe = models.JSONField()
@@ -105,6 +114,13 @@ class Generation(models.Model):
         ]
         constraints = [
             models.CheckConstraint(condition=Q(state__in=GenerationState.values), name="generation_state_known"),
+            models.CheckConstraint(condition=Q(purpose__in=Purpose.values), name="generation_purpose_known"),
+            models.CheckConstraint(
+                condition=Q(purpose="SONG") | Q(source__isnull=False), name="generation_derived_has_source"
+            ),
+            models.CheckConstraint(
+                condition=~Q(purpose__in=["TAKE", "ARM"]) | Q(num_songs=1), name="generation_judged_is_one_song"
+            ),
             models.CheckConstraint(condition=Q(num_songs__in=(1, 2)), name="generation_num_songs_one_or_two"),
             models.CheckConstraint(condition=Q(cost_micros__gt=0), name="generation_cost_positive"),
             models.CheckConstraint(
@@ -157,6 +173,10 @@ class TrackQuerySet(models.QuerySet["Track"]):
         """Those with files, in the trash or not."""
         return self.filter(state=TrackState.READY, purged_at=None)
 
+    def in_library(self) -> "TrackQuerySet":
+        """What a person has to listen to: not hidden, not in the trash."""
+        return self.kept().filter(trashed_at=None, hidden=False)
+
     def in_trash(self) -> "TrackQuerySet":
         return self.kept().filter(trashed_at__isnull=False)
 
@@ -174,6 +194,8 @@ class Track(models.Model):
     variation = models.PositiveSmallIntegerField()
     state = models.CharField(max_length=12, choices=TrackState.choices, default=TrackState.PENDING)
     title = models.CharField(max_length=120)
+    # A take that nobody accepted, an arm of an experiment: it is heard where it is judged, and nowhere else.
+    hidden = models.BooleanField(default=False, db_default=False)
 
     source_url = models.URLField(max_length=2000)
     reason_code = models.CharField(max_length=60, blank=True, default="")
