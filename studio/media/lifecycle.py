@@ -10,10 +10,13 @@ from django.conf import settings
 
 from studio.media.bucket import BucketStorage
 from studio.media.bucket_client import bucket_faults, code_of
+from studio.media.bucket_sink import INCOMING
 from studio.media.storage import FOLDERS, MediaStorage
 
 OURS: Final = "neoapex-"
 UNFINISHED_DAYS: Final = 1
+# What a killed worker left there. A track that is fetched once more begins a file of its own.
+INCOMING_DAYS: Final = 3
 MASTERS: Final = FOLDERS[0]
 
 Rule = Mapping[str, Any]
@@ -33,6 +36,12 @@ def wanted() -> list[Rule]:
             "Filter": {"Prefix": ""},
             "Status": "Enabled",
             "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": UNFINISHED_DAYS},
+        },
+        {
+            "ID": f"{OURS}forget-incoming",
+            "Filter": {"Prefix": INCOMING},
+            "Status": "Enabled",
+            "Expiration": {"Days": INCOMING_DAYS},
         },
     ]
 

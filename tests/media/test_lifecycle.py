@@ -50,7 +50,9 @@ def test_masters_go_cold_after_thirty_days_and_uploads_end_after_one(bucket: Gla
     assert masters["Filter"]["Prefix"] == "masters/"
     assert masters["Transitions"] == [{"Days": 30, "StorageClass": "GLACIER"}]
     assert rules["neoapex-end-unfinished-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
-    assert len(rules) == 2
+    assert rules["neoapex-forget-incoming"]["Filter"] == {"Prefix": "incoming/"}
+    assert rules["neoapex-forget-incoming"]["Expiration"] == {"Days": 3}
+    assert len(rules) == 3
     assert '+  "ID": "neoapex-masters-to-glacier"' in out
     assert err == ""
 
@@ -76,7 +78,7 @@ def test_rules_of_others_stay_word_for_word(bucket: GlacierBucket) -> None:
     run()
     after = rules_of(bucket)
     assert {name: after[name] for name in before} == before
-    assert len(after) == len(before) + 2
+    assert len(after) == len(before) + 3
 
 
 def test_a_rule_of_ours_that_has_changed_is_put_right_and_the_change_is_shown(
@@ -89,7 +91,7 @@ def test_a_rule_of_ours_that_has_changed_is_put_right_and_the_change_is_shown(
     assert "30" in "".join(line for line in out.splitlines() if line.startswith("-"))
     assert "60" in "".join(line for line in out.splitlines() if line.startswith("+"))
     assert rules_of(bucket)["neoapex-masters-to-glacier"]["Transitions"][0]["Days"] == 60
-    assert len(rules_of(bucket)) == 4
+    assert len(rules_of(bucket)) == 5
 
 
 @pytest.mark.parametrize(
