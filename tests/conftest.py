@@ -49,6 +49,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place_in_line(item.path.relative_to(HERE)))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Last of all the names, for whoever sees only the end of the output."""
+    for kind in ("failed", "error"):
+        for report in terminalreporter.stats.get(kind, []):
+            said = str(getattr(report.longrepr, "reprcrash", None) or "").partition("\n")[0]
+            terminalreporter.write_line(f"{kind.upper()} {report.nodeid} {said[-200:]}")
+
+
 def place_in_line(file: Path) -> int:
     parents = {str(part) for part in (file, *file.parents)}
     return next((place for place, name in enumerate(LONGEST) if name in parents), len(LONGEST))

@@ -37,6 +37,9 @@ TOO_SMALL = f"""() => [...document.querySelectorAll('{TOUCHED}')]
 
 
 def violations(page: Page) -> list[str]:
+    # In a window that shows the whole page nothing lies under a bar just because of how far it is scrolled.
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": page.viewport_size["width"], "height": height})  # type: ignore[index]
     page.evaluate(AXE.read_text())
     found = page.evaluate(f"axe.run(document, {json.dumps(RULES)}).then(({{violations}}) => violations)")
     return [f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
