@@ -59,6 +59,11 @@ async function fetchCard(id) {
 
 function swap(id, html) {
   const card = document.getElementById(`generation-${id}`);
+  // It has just asked for something itself: the answer looks for its place from the button that was pressed.
+  if (card?.matches(".htmx-request, :has(.htmx-request)")) {
+    document.addEventListener("htmx:afterRequest", () => refresh(id), { once: true });
+    return;
+  }
   const feed = document.querySelector("#feed[data-newest]");
   const phase = card?.dataset.phase;
   const open = [...(card?.querySelectorAll("details[open][id]") ?? [])].map((details) => details.id);

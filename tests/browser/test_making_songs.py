@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import PATIENCE_MS, Visit
 from tests.journeys.stack import RunningStudio
@@ -32,7 +32,8 @@ def left(page: Page) -> Decimal:
 
 
 def expect_left(page: Page, dollars: Decimal) -> None:
-    expect(page.locator("#budget-line .budget-left")).to_have_text(re.compile(rf"\${dollars.normalize()}0* left"))
+    digits = re.escape(f"{dollars:f}".rstrip("0").rstrip("."))
+    expect(page.locator("#budget-line .budget-left")).to_have_text(re.compile(rf"\${digits}\.?0* left"))
 
 
 def test_a_song_moves_through_its_states_until_it_is_ready_without_a_reload(page: Page, studio: RunningStudio) -> None:
@@ -58,6 +59,7 @@ def test_a_song_moves_through_its_states_until_it_is_ready_without_a_reload(page
     assert song.locator(".facts").inner_text() == seen
 
 
+@pytest.mark.slow
 def test_a_reload_in_any_state_shows_the_same_and_goes_on(page: Page, studio: RunningStudio) -> None:
     set_mood(studio, queue_seconds=2, run_seconds=6)
     page.goto("/")
@@ -72,6 +74,7 @@ def test_a_reload_in_any_state_shows_the_same_and_goes_on(page: Page, studio: Ru
         assert song.locator(".facts").inner_text() == facts
 
 
+@pytest.mark.slow
 def test_what_was_typed_is_still_there_after_generating_so_that_it_can_be_changed(page: Page) -> None:
     page.goto("/")
     describe(page, "Kora and snow")
@@ -112,6 +115,7 @@ def test_typed_words_survive_a_reload(page: Page) -> None:
     expect(page.get_by_role("slider", name="Vibe Strength")).to_have_value("2.7")
 
 
+@pytest.mark.slow
 def test_a_new_seed_has_more_digits_than_a_javascript_number_keeps(page: Page) -> None:
     page.goto("/")
     page.get_by_role("radio", name="Number").check(force=True)
@@ -124,6 +128,7 @@ def test_a_new_seed_has_more_digits_than_a_javascript_number_keeps(page: Page) -
     assert all(0 <= seed < 2**63 for seed in seen)
 
 
+@pytest.mark.slow
 def test_a_wrong_value_is_named_at_its_field_and_the_button_points_to_it(page: Page) -> None:
     page.goto("/")
     describe(page, "Tempo of a hummingbird")
@@ -141,6 +146,7 @@ def test_a_wrong_value_is_named_at_its_field_and_the_button_points_to_it(page: P
     expect(page.locator("#generate")).not_to_have_attribute("aria-disabled", "true")
 
 
+@pytest.mark.slow
 def test_a_refused_form_is_announced_and_copies_no_style_that_the_policy_forbids(page: Page, visit: Visit) -> None:
     page.goto("/")
     # As a person leaves it who pulls at its corner.
@@ -189,6 +195,7 @@ def test_the_mode_shows_the_texts_that_it_takes(page: Page) -> None:
             assert page.locator(f"#{name}").is_visible() == (name in names.split()), (mode, name)
 
 
+@pytest.mark.slow
 def test_a_failure_says_why_and_that_nothing_was_charged(page: Page, studio: RunningStudio) -> None:
     page.goto("/")
     before = left(page)
@@ -223,6 +230,29 @@ def test_a_waiting_song_can_be_cancelled(page: Page, studio: RunningStudio) -> N
     expect_left(page, before - Decimal("0.15"))
 
 
+@pytest.mark.slow
+def test_an_answer_that_the_stream_overtook_still_finds_its_place(page: Page, studio: RunningStudio) -> None:
+    """The card says cancelled before the click's own answer is there, which brings the budget line too."""
+    page.goto("/")
+    before = left(page)
+    set_mood(studio, run_seconds=30, queue_seconds=30)
+    describe(page, "Overtaken by events")
+    page.locator("#generate").click()
+    song = page.locator(".card", has_text="Overtaken by events")
+    expect(song).to_have_attribute("data-phase", "sent")
+
+    def answer_late(route: Route) -> None:
+        answer = route.fetch()
+        page.wait_for_timeout(1500)
+        route.fulfill(response=answer)
+
+    page.route("**/cancel", answer_late)
+    song.get_by_role("button", name="Cancel").click()
+    expect(song).to_have_attribute("data-phase", "cancelled")
+    expect_left(page, before)
+
+
+@pytest.mark.slow
 def test_a_song_appears_in_every_tab_with_one_stream_for_all(visit: Visit, studio: RunningStudio) -> None:
     with visit.context() as context:
         first, second = context.new_page(), context.new_page()

@@ -74,6 +74,7 @@ def test_postgresql_stops_within_a_moment_while_clients_are_connected(cluster: P
     connection.close()
 
 
+@pytest.mark.slow
 def test_postgresql_starts_after_a_kill_with_everything_committed(cluster: PostgresServer) -> None:
     first = cluster.start()
     with psycopg.connect(cluster.url) as connection:

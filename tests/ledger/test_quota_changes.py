@@ -91,6 +91,7 @@ def _nameless(reference: str, quota: Quota) -> str:
     return reference.split(" ", 1)[-1].replace(f":{quota.person_id}:", ":person:")
 
 
+@pytest.mark.slow
 @how(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cases=st.lists(CASES, min_size=1, max_size=4), when=st.sampled_from(TakesEffect))
 @pytest.mark.usefixtures("db")

@@ -58,6 +58,7 @@ def assert_nothing(storage: BucketStorage) -> None:
     assert unfinished_in(storage) == []
 
 
+@pytest.mark.slow
 @KINDS
 def test_every_format_is_kept_to_the_byte_and_measured(bucket: BucketStorage, origin: Origin, kind: str) -> None:
     done = ingest(origin.answer("/song", whole(FILES[kind])), track_id=7, storage=bucket)
@@ -84,6 +85,7 @@ def test_a_file_of_many_parts_is_kept_to_the_byte(
     assert kind not in {"wav", "flac"} or read(bucket, done.peaks_key) == peaks.finish()
 
 
+@pytest.mark.slow
 def test_an_m4a_with_its_index_at_the_end_is_read_again_from_the_bucket_only(
     bucket: BucketStorage, origin: Origin, proxy: Proxy
 ) -> None:
@@ -97,6 +99,7 @@ def test_an_m4a_with_its_index_at_the_end_is_read_again_from_the_bucket_only(
     assert not any(key.startswith("masters/") for operation, key in proxy.seen if operation == "Create")
 
 
+@pytest.mark.slow
 def test_a_second_ingest_replaces_the_first_and_a_failed_one_does_not(bucket: BucketStorage, origin: Origin) -> None:
     done = ingest(origin.answer("/song", whole(FILES["wav"])), track_id=7, storage=bucket)
     with pytest.raises(SourceFault):
@@ -162,6 +165,7 @@ def fails(bucket: BucketStorage, origin: Origin, kind: str = "wav") -> MediaErro
     return caught.value
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ends_soon")
 @pytest.mark.parametrize(
     ("kind", "operation"),
@@ -206,6 +210,7 @@ def test_a_bucket_that_stays_busy_and_keys_that_expire_say_which(
     assert "administrator" in error.hint
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ends_soon")
 def test_a_source_that_dies_does_not_wait_for_a_slow_bucket(
     bucket: BucketStorage, origin: Origin, proxy: Proxy, monkeypatch: pytest.MonkeyPatch

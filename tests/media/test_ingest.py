@@ -257,6 +257,7 @@ def test_a_cover_without_a_song_is_given_up_before_it_fills_memory(
     assert "no sound in" in error.detail
 
 
+@pytest.mark.slow
 def test_a_bomb_of_silence_is_refused_by_what_it_unpacks_to(
     origin: Origin, storage: DiskStorage, settings: Settings
 ) -> None:

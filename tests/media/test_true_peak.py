@@ -48,6 +48,7 @@ def test_it_goes_beyond_full_scale() -> None:
     assert measured > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 5, 11, 12, 1000, 4096])
 def test_blocks_of_any_size_give_the_same(size: int) -> None:
     song = np.random.default_rng(2).integers(-9000, 9000, (9000, 2), np.int16)

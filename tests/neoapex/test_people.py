@@ -174,6 +174,7 @@ def test_a_staff_member_comes_in(browser: Client, ada: User) -> None:
     assert browser.get("/admin/", headers=HTML).status_code == 200
 
 
+@pytest.mark.slow
 def test_guessing_a_password_is_stopped_even_when_the_guess_is_right(with_password: User) -> None:
     for _attempt in range(5):
         assert login(with_password.email, "wrong").status_code == 200

@@ -64,6 +64,7 @@ def periodicity(pcm: Pcm, bpm: float) -> float:
     return float((steps[:-shift] * steps[shift:]).sum() / (steps * steps).sum())
 
 
+@pytest.mark.slow
 def test_equal_briefs_give_equal_bytes_in_other_processes() -> None:
     code = (
         "import hashlib, sys; sys.path.insert(0, '.')\n"
@@ -85,6 +86,7 @@ def test_equal_briefs_give_equal_bytes_in_other_processes() -> None:
     assert outputs == {digest(render(BRIEF))}
 
 
+@pytest.mark.slow
 def test_every_change_of_the_brief_changes_the_sound() -> None:
     songs = [digest(render(BRIEF)), *(digest(render(replace(BRIEF, **change))) for change in CHANGES)]
     assert len(set(songs)) == len(songs)

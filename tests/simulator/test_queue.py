@@ -30,6 +30,7 @@ def test_a_submit_answers_with_absolute_urls_of_the_app_without_the_sub_path(sim
     assert response.headers["x-fal-request-id"] == answer["request_id"]
 
 
+@pytest.mark.slow
 def test_slots_bound_what_runs_and_positions_count_what_waits_before() -> None:
     with running_simulator(slots=1, run_seconds=60, queue_seconds=0) as sim:
         first, second, third = (submit(sim)["request_id"] for _ in range(3))
@@ -189,6 +190,7 @@ def test_invalid_input_completes_and_shows_its_422_only_in_the_result(sim: Runni
     assert entry["url"] == "https://docs.fal.ai/errors#less_than_equal"
 
 
+@pytest.mark.slow
 def test_a_waiting_request_is_removed_by_cancel_and_a_finished_one_is_not() -> None:
     with running_simulator(slots=1, run_seconds=60, queue_seconds=0) as sim:
         running, waiting = submit(sim)["request_id"], submit(sim)["request_id"]

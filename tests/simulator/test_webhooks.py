@@ -112,6 +112,7 @@ def test_a_redirect_is_not_followed_and_ends_the_delivery(
     assert [delivery.path for delivery in receiver.received] == ["/"]
 
 
+@pytest.mark.slow
 def test_retries_come_to_an_end(receiver: Receiver) -> None:
     receiver.answers = [500] * 10
     with running_simulator(webhook_retries=2, webhook_retry_seconds=0.05) as sim:
@@ -211,6 +212,7 @@ def test_a_contradiction_follows_the_truth(
     assert {body["request_id"] for body in bodies} == {request_id}
 
 
+@pytest.mark.slow
 def test_with_a_secret_it_signs_as_a_relay(receiver: Receiver) -> None:
     with running_simulator(webhook_secret="hush") as sim:
         submit(sim, webhook=receiver.url)
@@ -228,6 +230,7 @@ def by_secret(secret: str, delivery: Received) -> bool:
     return expected == delivery.headers["x-fal-webhook-signature"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("keep", "published"), [(True, 2), (False, 1)])
 def test_rotation_signs_with_a_new_key(receiver: Receiver, keep: bool, published: int) -> None:
     with running_simulator() as sim:
@@ -248,6 +251,7 @@ def test_a_cancelled_request_tells_its_webhook(sim: RunningSimulator, receiver: 
     assert (body["status"], body["error"]) == ("ERROR", "Invalid status code: 499")
 
 
+@pytest.mark.slow
 def test_a_cancelled_request_can_be_told_to_stay_silent(receiver: Receiver) -> None:
     with running_simulator(cancel_webhook=False, queue_seconds=60) as sim:
         request_id = submit(sim, webhook=receiver.url)["request_id"]

@@ -433,6 +433,7 @@ def test_a_worker_that_must_stop_stops_the_sweep(ada: User, monkeypatch: pytest.
         sweep.sweep()
 
 
+@pytest.mark.slow
 def test_many_overdue_songs_are_asked_about_in_bounded_rounds(settings: Settings, db: None, fal: MockFalClient) -> None:
     settings.NEOAPEX_FAL_SLOTS = settings.NEOAPEX_USER_SLOTS = settings.NEOAPEX_USER_WAITING = 60
     eager = person("eager", songs=60)

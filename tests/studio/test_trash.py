@@ -149,6 +149,7 @@ def test_putting_back_and_emptying_at_once_never_leave_a_row_without_files(
             assert files_of(track) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_nothing_is_deleted_of_what_is_just_being_put_back(ada: User, bucket: GlacierBucket) -> None:
     """It was in time, and is not committed yet: whoever empties the trash has to wait for that."""

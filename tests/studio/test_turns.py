@@ -95,6 +95,7 @@ def test_newcomers_without_end_do_not_starve_whoever_waits(settings: Settings, d
 # --- What it costs ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("people", "songs"), [(10, 1), (500, 20), (10_000, 1), (10, 1_000)])
 def test_a_claim_reads_as_few_rows_with_ten_thousand_waiting_as_with_ten(
     ada: User, bo: User, settings: Settings, people: int, songs: int

@@ -164,6 +164,7 @@ def test_the_thread_outlives_the_database_and_writes_what_is_left(writing_thread
     assert writing_thread == [1, 1]
 
 
+@pytest.mark.slow
 def test_a_process_has_one_thread_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Tallies] = []
 
