@@ -21,20 +21,19 @@ Rule = Mapping[str, Any]
 
 def wanted() -> list[Rule]:
     """Previews and peaks have no rule: they stay where they can be heard and seen at once."""
-    return [
-        {
-            "ID": f"{OURS}masters-to-glacier",
-            "Filter": {"Prefix": MASTERS},
-            "Status": "Enabled",
-            "Transitions": [{"Days": settings.NEOAPEX_ARCHIVE_AFTER_DAYS, "StorageClass": "GLACIER"}],
-        },
-        {
-            "ID": f"{OURS}end-unfinished-uploads",
-            "Filter": {"Prefix": ""},
-            "Status": "Enabled",
-            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": UNFINISHED_DAYS},
-        },
-    ]
+    to_glacier = {
+        "ID": f"{OURS}masters-to-glacier",
+        "Filter": {"Prefix": MASTERS},
+        "Status": "Enabled",
+        "Transitions": [{"Days": settings.NEOAPEX_ARCHIVE_AFTER_DAYS, "StorageClass": "GLACIER"}],
+    }
+    end_unfinished = {
+        "ID": f"{OURS}end-unfinished-uploads",
+        "Filter": {"Prefix": ""},
+        "Status": "Enabled",
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": UNFINISHED_DAYS},
+    }
+    return [end_unfinished] if settings.NEOAPEX_ARCHIVE_AFTER_DAYS is None else [to_glacier, end_unfinished]
 
 
 def merged(present: Sequence[Rule]) -> list[Rule]:
