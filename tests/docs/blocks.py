@@ -4,10 +4,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-_FENCE = re.compile(r"^```(?P<language>\w*) ?(?P<name>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+# A fence inside a list is indented.
+_FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w*) ?(?P<name>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ def blocks_of(path: Path, *languages: str) -> Iterator[Block]:
     for found in _FENCE.finditer(text):
         if found["language"] in languages:
             line = text.count("\n", 0, found.start()) + 1
-            yield Block(path, line, found["language"], found["name"].strip(), found["text"])
+            yield Block(path, line, found["language"], found["name"].strip(), dedent(found["text"]))
 
 
 def pages() -> list[Path]:

@@ -20,6 +20,7 @@ from pytest_django import Settings
 from neoapex.doctor import asking, callbacks, fal, house, keeping
 from neoapex.doctor.examination import CHECKS, examine
 from neoapex.doctor.findings import State, Verdict, advice, ok
+from studio import redis_server
 from studio.fal import client
 from studio.media import lifecycle
 from studio.models import Generation
@@ -69,7 +70,7 @@ def test_what_is_wrong_ends_with_one_and_is_there_for_programs(well: RunningSimu
     code, text = run("--json")
     told = json.loads(text)
     wrong = {finding["check"]: finding for finding in told["findings"] if finding["state"] == "wrong"}
-    assert (code, told["wrong"], wrong.keys()) == (1, 2, {"prices", "endpoints"})
+    assert (code, told["wrong"], set(wrong)) == (1, 2, {"prices", "endpoints"})
     assert all(finding["message"] and finding["remedy"] for finding in wrong.values())
     code, text = run()
     assert code == 1
@@ -343,15 +344,15 @@ def test_a_redis_that_forgets_and_one_that_is_away_are_named(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     said(house.redis(), OK)
-    redis = house.redis_server.connection()
+    redis = redis_server.connection()
     redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
         said(house.redis(), WRONG, "allkeys-lru", "noeviction")
     finally:
         redis.config_set("maxmemory-policy", "noeviction")
     settings.REDIS_URL = "redis://127.0.0.1:9/0"
-    away = house.redis_server.connection.__wrapped__
-    monkeypatch.setattr(house.redis_server, "connection", away)
+    away = redis_server.connection.__wrapped__
+    monkeypatch.setattr(redis_server, "connection", away)
     said(house.redis(), WRONG, "REDIS_URL")
 
 
