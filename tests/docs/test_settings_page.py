@@ -9,8 +9,8 @@ import sys
 
 from django.core.management import call_command
 
-from tests.docs.blocks import DOCS, ROOT
-from tests.neoapex.test_start import PRODUCTION
+from tests.docs.blocks import DOCS, ROOT, blocks_of
+from tests.neoapex.test_start import PRODUCTION, value_of
 
 # What the settings fall back on, where nothing of the environment says otherwise.
 RECORD = """
@@ -55,3 +55,12 @@ def test_every_variable_stands_in_the_page_with_a_meaning() -> None:
     example = (ROOT / ".env.example").read_text()
     assert rows.keys() == set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", example, re.MULTILINE))
     assert [name for name, meaning in rows.items() if len(meaning) < 10] == []
+
+
+def test_the_settings_of_a_class_are_ones_that_the_studio_takes() -> None:
+    [block] = [
+        one for one in blocks_of(DOCS / "how-to" / "class-of-thirty.md", "sh") if one.name.endswith("class-settings")
+    ]
+    given = dict(word.split("=", 1) for word in block.text.split())
+    told = "[settings.NEOAPEX_USER_SLOTS, settings.NEOAPEX_USER_WAITING, str(settings.NEOAPEX_USER_RATE)]"
+    assert value_of(told, {**PRODUCTION, **given}) == "[1, 3, '10 per 1 minute']"
