@@ -63,6 +63,11 @@ def whole_number(name: str, default: int, *, at_least: int = 0) -> int:
     return value
 
 
+def days_or_off(name: str, default: str) -> int | None:
+    """At least one day; None where it is off."""
+    return None if text(name, default) == "off" else whole_number(name, int(default), at_least=1)
+
+
 def parsed(name: str, value: str, parse: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
     """The parts of a URL, by a parser that raises this and that. The value is not repeated: it holds a password."""
     try:

@@ -111,8 +111,8 @@ MEDIA_ORIGINS = read.bucket_origins(
 
 # --- Keeping -------------------------------------------------------------------------------------------------------
 
-# Masters are for keeping: after so many days the bucket moves them to cold storage.
-NEOAPEX_ARCHIVE_AFTER_DAYS = read.whole_number("NEOAPEX_ARCHIVE_AFTER_DAYS", 30, at_least=1)
+# Masters are for keeping: after so many days the bucket moves them to cold storage, where it has one.
+NEOAPEX_ARCHIVE_AFTER_DAYS = read.days_or_off("NEOAPEX_ARCHIVE_AFTER_DAYS", "30")
 NEOAPEX_RESTORE_TIER = read.one_of("NEOAPEX_RESTORE_TIER", "Standard", ("Expedited", "Standard", "Bulk"))
 NEOAPEX_RESTORE_DAYS = read.whole_number("NEOAPEX_RESTORE_DAYS", 7, at_least=1)
 NEOAPEX_TRASH_DAYS = read.whole_number("NEOAPEX_TRASH_DAYS", 30, at_least=1)

@@ -5,8 +5,10 @@ import json
 import os
 import secrets
 import socket
+import time
 import uuid
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,8 @@ def fal_call(call: Call, handler: Handler, *, public: bool = False) -> Endpoint:
         response = await _moody(request, simulation, mood, handler)
         if mood.with_request_id:
             response.headers.setdefault("x-fal-request-id", str(uuid.uuid4()))
+        if mood.clock_offset_seconds:
+            response.headers["date"] = formatdate(time.time() + mood.clock_offset_seconds, usegmt=True)
         return response
 
     return endpoint
@@ -162,4 +166,10 @@ async def _moody(request: Request, simulation: Simulation, mood: Mood, handler: 
         drop_connection(request)
     if mood.answer_status or response is None:
         return told_answer(request, mood)
-    return response
+    return emptied(response) if mood.empty else response
+
+
+def emptied(response: Response) -> Response:
+    """The same answer with nothing in its lists."""
+    body = json.loads(bytes(response.body))
+    return json_answer({name: [] if isinstance(value, list) else value for name, value in body.items()})

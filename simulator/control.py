@@ -34,7 +34,7 @@ class ToldLine(BaseModel):
     fields: dict[str, Any] = {}
 
 
-TOLD_PRICES = TypeAdapter(dict[str, dict[str, Any] | None])
+TOLD_OF_ENDPOINTS = TypeAdapter(dict[str, dict[str, Any] | None])
 
 
 def _invalid(error: ValidationError) -> Response:
@@ -70,14 +70,14 @@ async def moods(request: Request) -> Response:
     return json_answer({"moods": left})
 
 
-async def prices(request: Request) -> Response:
-    """What the price list says of an endpoint instead of the truth: fields of its line by endpoint id."""
+async def told(request: Request) -> Response:
+    """What the price list or the catalogue says of an endpoint instead of the truth: fields by endpoint id."""
     try:
-        told = TOLD_PRICES.validate_json(await request.body())
+        fields = TOLD_OF_ENDPOINTS.validate_json(await request.body())
     except ValidationError as error:
         return _invalid(error)
-    _simulation(request).store.save_setting("prices", json.dumps(told))
-    return json_answer(told)
+    _simulation(request).store.save_setting(request.url.path.rsplit("/", 1)[-1], json.dumps(fields))
+    return json_answer(fields)
 
 
 async def rotate_keys(request: Request) -> Response:
@@ -108,7 +108,8 @@ async def deliveries(request: Request) -> Response:
 
 ROUTES = [
     Route("/_sim/bill", bill, methods=["GET", "POST", "DELETE"]),
-    Route("/_sim/prices", prices, methods=["PUT"]),
+    Route("/_sim/prices", told, methods=["PUT"]),
+    Route("/_sim/models", told, methods=["PUT"]),
     Route("/_sim/moods", moods, methods=["GET", "POST", "DELETE"]),
     Route("/_sim/keys/rotate", rotate_keys, methods=["POST"]),
     Route("/_sim/requests", requests, methods=["GET"]),

@@ -41,6 +41,8 @@ class Mood(BaseModel):
     delay_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
     drop: Literal["before", "after"] | None = None
     accept_anyway: bool = False
+    empty: bool = False
+    clock_offset_seconds: int = 0
 
     # The life of the request that this submit starts.
     queue_seconds: Annotated[float, Field(ge=0)] | None = None

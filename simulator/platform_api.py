@@ -44,9 +44,10 @@ async def models(request: Request, simulation: Simulation, _mood: Mood) -> Respo
             "description": "A song, made by the simulator.",
             "status": "deprecated" if endpoint_id in simulation.config.retired else "active",
         }
-        return {"endpoint_id": endpoint_id, "metadata": metadata}
+        return {"endpoint_id": endpoint_id, "metadata": {**metadata, **told.get(endpoint_id, {})}}
 
-    return _page("models", [entry(endpoint_id) for endpoint_id in _endpoint_ids(request)])
+    told = json.loads(simulation.store.setting("models") or "{}")
+    return _page("models", [entry(one) for one in _endpoint_ids(request) if told.get(one, {}) is not None])
 
 
 async def pricing(request: Request, simulation: Simulation, _mood: Mood) -> Response:

@@ -21,6 +21,8 @@ TOGETHER = {"browser"}
 LONGEST = (
     "browser",
     "journeys",
+    "docs/test_commands.py",
+    "deploy/test_services_run.py",
     "chaos",
     "embedded/test_studio.py",
     "studio/test_killed_anywhere.py",

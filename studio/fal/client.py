@@ -265,8 +265,8 @@ class FalClient(FalClientInterface):
 
 
 @cache
-def from_settings() -> FalClient:
-    """This process's client, as configured."""
+def from_settings(*, with_admin_key: bool = True) -> FalClient:
+    """This process's client, as configured; without the admin's key, the platform API sees the one that makes songs."""
     urls = FalUrls(
         queue=settings.NEOAPEX_FAL_QUEUE_URL,
         rest=settings.NEOAPEX_FAL_REST_URL,
@@ -274,7 +274,8 @@ def from_settings() -> FalClient:
         cdn=settings.NEOAPEX_FAL_CDN_URL,
     )
     embedded = settings.NEOAPEX_ENV == "embedded"
-    return FalClient(settings.FAL_KEY, urls, admin_key=settings.FAL_ADMIN_KEY, allow_http=embedded)
+    admin_key = settings.FAL_ADMIN_KEY if with_admin_key else ""
+    return FalClient(settings.FAL_KEY, urls, admin_key=admin_key, allow_http=embedded)
 
 
 def _check_admin_key(admin_key: str) -> str:

@@ -24,26 +24,26 @@ Rule = Mapping[str, Any]
 
 def wanted() -> list[Rule]:
     """Previews and peaks have no rule: they stay where they can be heard and seen at once."""
-    return [
-        {
-            "ID": f"{OURS}masters-to-glacier",
-            "Filter": {"Prefix": MASTERS},
-            "Status": "Enabled",
-            "Transitions": [{"Days": settings.NEOAPEX_ARCHIVE_AFTER_DAYS, "StorageClass": "GLACIER"}],
-        },
-        {
-            "ID": f"{OURS}end-unfinished-uploads",
-            "Filter": {"Prefix": ""},
-            "Status": "Enabled",
-            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": UNFINISHED_DAYS},
-        },
-        {
-            "ID": f"{OURS}forget-incoming",
-            "Filter": {"Prefix": INCOMING},
-            "Status": "Enabled",
-            "Expiration": {"Days": INCOMING_DAYS},
-        },
-    ]
+    to_glacier = {
+        "ID": f"{OURS}masters-to-glacier",
+        "Filter": {"Prefix": MASTERS},
+        "Status": "Enabled",
+        "Transitions": [{"Days": settings.NEOAPEX_ARCHIVE_AFTER_DAYS, "StorageClass": "GLACIER"}],
+    }
+    end_unfinished = {
+        "ID": f"{OURS}end-unfinished-uploads",
+        "Filter": {"Prefix": ""},
+        "Status": "Enabled",
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": UNFINISHED_DAYS},
+    }
+    forget_incoming = {
+        "ID": f"{OURS}forget-incoming",
+        "Filter": {"Prefix": INCOMING},
+        "Status": "Enabled",
+        "Expiration": {"Days": INCOMING_DAYS},
+    }
+    tidying = [end_unfinished, forget_incoming]
+    return tidying if settings.NEOAPEX_ARCHIVE_AFTER_DAYS is None else [to_glacier, *tidying]
 
 
 def merged(present: Sequence[Rule]) -> list[Rule]:

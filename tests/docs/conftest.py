@@ -1,0 +1,3 @@
+from tests.simulator.conftest import receiver
+
+__all__ = ["receiver"]
