@@ -59,6 +59,23 @@ def count_stranger(address: str) -> None:
         raise AddressRateReached(_seconds_to_wait(rate, "address", network_of(address)))
 
 
+def policy() -> list[tuple[str, RateLimitItem]]:
+    """The rates that are on, by name, for who asks for songs."""
+    rates = {"person": settings.NEOAPEX_USER_RATE, "organisation": settings.NEOAPEX_ORG_RATE}
+    return [(name, rate) for name, rate in rates.items() if rate is not None]
+
+
+def left(person: User) -> list[tuple[str, int, int]]:
+    """Of each of those rates: how many may still be asked for, and in how many seconds there is more. Without Redis:
+    nothing is told."""
+    whose = {"person": ("user", str(person.pk)), "organisation": ("organisation",)}
+    try:
+        windows = [(name, _windows().get_window_stats(rate, *whose[name])) for name, rate in policy()]
+    except RedisError:
+        return []
+    return [(name, window.remaining, max(0, ceil(window.reset_time - time.time()))) for name, window in windows]
+
+
 def network_of(address: str) -> str:
     """The address, or where it is a new one the network that it is from; whoever has one has them all."""
     try:

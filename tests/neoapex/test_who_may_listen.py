@@ -8,6 +8,7 @@ from neoapex import events
 from neoapex.sessions import SessionStore
 from studio import people, tokens
 from studio.models import User
+from studio.states import Scope
 from tests.neoapex.streams import assert_refused, in_thread, listening, run
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("hub")]
@@ -76,6 +77,16 @@ def test_a_stream_that_is_open_ends_when_its_person_is_deactivated(ada: User, be
             async with listening(headers=adas) as again:
                 assert_refused(again, 401, "unauthenticated")
             assert not other.ended
+
+    run(scenario)
+
+
+def test_a_token_that_may_not_read_hears_nothing(ada: User) -> None:
+    raw = tokens.create(ada, "x", [Scope.SONGS])[1]
+
+    async def scenario() -> None:
+        async with listening(headers={"Authorization": f"Bearer {raw}"}) as listener:
+            assert_refused(listener, 403, "scope_missing")
 
     run(scenario)
 
