@@ -1,6 +1,5 @@
 """The admin's first page begins with the month's money; while the books are in doubt, every page says so on top."""
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import wraps
 from typing import Any
@@ -43,7 +42,7 @@ class StudioAdminSite(admin.AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         return super().has_permission(request) and second_factor.way_to(request) is None
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Every page of the admin comes by here. Who lacks a second factor is led to it, and back afterwards."""
         shown = super().admin_view(view, cacheable)
 

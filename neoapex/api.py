@@ -95,6 +95,7 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.ScopeMissing: 403,
     studio.LastAdmin: 409,
     studio.WhyMissing: 422,
+    studio.SongsUnderWay: 409,
     UnknownEndpoint: 422,
     NotDirect: 422,
     reconciliation.InvalidSpan: 422,

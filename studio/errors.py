@@ -227,6 +227,12 @@ class LastAdmin(StudioError):
     hint = _("Make somebody else a superuser first.")
 
 
+class SongsUnderWay(StudioError):
+    code = "songs_under_way"
+    message = _("Some of this person's songs are still under way.")
+    hint = _("Deactivate the person now, and try again when the songs have ended.")
+
+
 class WhyMissing(StudioError):
     code = "why_missing"
     message = _("Say in a few words why.")

@@ -128,7 +128,7 @@ def test_at_most_twenty_streams_a_person_and_a_place_is_free_again(
 def test_without_a_database_the_stream_is_refused_for_now(
     adas: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(raw: str) -> None:
+    def away(*_: object) -> None:
         raise OperationalError("the server closed the connection")
 
     monkeypatch.setattr(tokens, "person_of", away)
