@@ -18,13 +18,15 @@ PRODUCTION_ENVIRONMENT := NEOAPEX_ENV=production SECRET_KEY=$$($(PYTHON) -c 'imp
 	ALLOWED_HOSTS=studio.example.com NEOAPEX_PUBLIC_URL=https://studio.example.com EMAIL_URL=smtp://127.0.0.1 FAL_KEY=check:check \
 	AWS_STORAGE_BUCKET_NAME=check
 
-.PHONY: help studio test check lint types fences migrations deploy-check bench pins screenshots chaos fuzz
+.PHONY: help studio test check lint types fences migrations deploy-check bench pins screenshots chaos fuzz sbom audit
 
 help:
 	@echo 'make studio       a running studio, everything included; Ctrl-C stops it'
 	@echo 'make test         the tests, but for the slow ones'
 	@echo 'make check        lint, types, fences, migrations, deployment checks and all tests'
 	@echo 'make lint · types · fences · bench · chaos · fuzz · screenshots · pins'
+	@echo 'make sbom         the bill of materials, as CycloneDX'
+	@echo 'make audit        whether what is installed fits together, and known weaknesses of it where pip-audit is installed'
 
 # --- What has to be installed ---------------------------------------------------------------------------------------
 
@@ -90,6 +92,15 @@ fuzz: .venv/.installed-dev node_modules/.installed
 
 screenshots: .venv/.installed-dev node_modules/.installed
 	@exec $(PYTHON) -m tests.browser.screenshots
+
+sbom: .venv/.installed
+	@$(PYTHON) -m neoapex.sbom
+
+# What is known of a package's weaknesses lies at a service of the package index, which not every network reaches.
+audit: .venv/.installed-dev
+	@$(PYTHON) -m pip check
+	if [ -x .venv/bin/pip-audit ]; then .venv/bin/pip-audit --require-hashes --disable-pip -r requirements.txt
+	else echo 'pip-audit is not installed: known weaknesses were not looked for.'; fi
 
 # --- Maintenance ----------------------------------------------------------------------------------------------------
 

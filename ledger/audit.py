@@ -119,6 +119,11 @@ def run() -> AuditRun:
     return audit
 
 
+def last() -> AuditRun | None:
+    """The latest that came to its end."""
+    return AuditRun.objects.filter(finished_at__isnull=False).order_by("-pk").first()
+
+
 def drifts() -> Iterator[dict[str, Any]]:
     """Every rule of the books that is broken, and where."""
     for rule, found in CHECKS.items():

@@ -1,11 +1,13 @@
 """The admin's first page begins with the month's money; while the books are in doubt, every page says so on top."""
 
 from datetime import UTC, date, datetime
+from functools import wraps
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, StreamingHttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.urls.resolvers import URLPattern, URLResolver
@@ -15,6 +17,7 @@ from django.views.decorators.http import require_safe
 from ledger import months
 from ledger.errors import InvalidMonth
 from ledger.known_months import month_names
+from neoapex import second_factor
 from studio import charts, dashboard, downloads
 from studio.fal import breaker
 
@@ -35,6 +38,20 @@ class StudioAdminSite(admin.AdminSite):
         if self.has_permission(request) and request.user.has_perm(SEE_TRACKS):
             context["songs_alarm"] = dashboard.songs_alarm()
         return context
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return super().has_permission(request) and second_factor.way_to(request) is None
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Every page of the admin comes by here. Who lacks a second factor is led to it, and back afterwards."""
+        shown = super().admin_view(view, cacheable)
+
+        @wraps(view)
+        def behind_a_second_factor(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            way = second_factor.way_to(request)
+            return shown(request, *args, **kwargs) if way is None else redirect(way)
+
+        return behind_a_second_factor
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         shown: dict[str, Any] = _dashboard(request) if request.user.has_perm(SEE_MONEY) else {}

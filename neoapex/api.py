@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from http.client import responses
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
@@ -10,15 +9,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import resolve, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
-from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
-from ninja.openapi.schema import OpenAPISchema
 from ninja.security import HttpBearer, SessionAuth
 
 from ledger import errors as money
 from ledger.api import credits_router
 from ledger.quota_plans import PlanOutdated
-from neoapex import problems
+from neoapex import problems, scopes
+from neoapex.description import Described
 from studio import errors as studio
 from studio import reconciliation, tokens
 from studio.api import router as studio_router
@@ -34,7 +32,7 @@ class PersonalToken(HttpBearer):
     """`Authorization: Bearer nxa_…`. It needs no CSRF cookie: no browser sends a token by itself."""
 
     def authenticate(self, request: HttpRequest, token: str) -> User | None:
-        person = tokens.person_of(token)
+        person = tokens.person_of(token, scopes.needed(request))
         if person is not None:
             request.user = person
         return person
@@ -51,31 +49,6 @@ class Session(SessionAuth):
 
     def authenticate(self, request: HttpRequest, key: str | None) -> User | None:  # noqa: ARG002
         return request.user if isinstance(request.user, User) and request.user.is_active else None
-
-
-class Described(NinjaAPI):
-    """Its description also names what the API object itself answers, for whichever call it is."""
-
-    def get_openapi_schema(
-        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
-    ) -> OpenAPISchema:
-        schema = super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params)
-        for methods in schema["paths"].values():
-            for method, call in methods.items():
-                for status in _answered_anywhere(method, call):
-                    call["responses"].setdefault(status, REFUSAL | {"description": responses[status]})
-        return schema
-
-
-# The error's own schema is among the components, because calls name it themselves.
-REFUSAL = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorOut"}}}}
-
-
-def _answered_anywhere(method: str, call: Mapping[str, Any]) -> list[int]:
-    """Who are you, too large, not readable, too often, not now; and for writes what a session's page must send."""
-    unreadable = [422] if call.get("parameters") or "requestBody" in call else []
-    write = [403, 415] if method != "get" else []
-    return [401, 413, 429, 503, *unreadable, *write]
 
 
 api = Described(
@@ -119,8 +92,10 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.AddressRateReached: 429,
     studio.FalUnavailable: 503,
     studio.AccountClosed: 403,
+    studio.ScopeMissing: 403,
     studio.LastAdmin: 409,
     studio.WhyMissing: 422,
+    studio.SongsUnderWay: 409,
     UnknownEndpoint: 422,
     NotDirect: 422,
     reconciliation.InvalidSpan: 422,

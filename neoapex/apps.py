@@ -1,6 +1,9 @@
 """Registers the neoapex app."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
+from django.conf import settings
 
 from neoapex.celery import app
 
@@ -11,3 +14,6 @@ class NeoapexConfig(AppConfig):
 
     def ready(self) -> None:
         app.finalize()
+        if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+            # Loaded here, so that whoever traces nothing pays nothing.
+            import_module("neoapex.tracing").start()

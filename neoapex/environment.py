@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -150,6 +150,13 @@ def rate(name: str, default: str) -> RateLimitItem | None:
 
 def names(name: str, default: str) -> list[str]:
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def networks(name: str, default: str) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(part) for part in names(name, default)]
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be networks like 10.0.0.0/8, with commas between.") from None
 
 
 def is_loopback(host: str | None) -> bool:

@@ -22,7 +22,8 @@ from redis.exceptions import RedisError
 from neoapex import problems, strangers
 from neoapex.sessions import SessionStore
 from studio import live, tokens
-from studio.errors import AddressRateReached
+from studio.errors import AddressRateReached, ScopeMissing
+from studio.states import Scope
 
 logger = logging.getLogger(__name__)
 
@@ -249,6 +250,8 @@ async def _admit(scope: MutableMapping[str, Any]) -> tuple[int, int | None]:
         raise Refused(405, body, Allow="GET")
     try:
         person_id = await _database(_listener)(request)
+    except ScopeMissing as error:
+        raise Refused(403, problems.problem(error.code, str(error.message), str(error.hint))) from None
     except DatabaseError:
         body = problems.problem("not_ready", "The database is out of reach.", "Come again.", retry_after=5)
         raise Refused(503, body) from None
@@ -270,7 +273,7 @@ def _count_stranger(request: HttpRequest) -> None:
 def _listener(request: HttpRequest) -> int | None:
     scheme, _, raw = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        person = tokens.person_of(raw.strip())
+        person = tokens.person_of(raw.strip(), (Scope.READ,))
         return person.pk if person else None
     request.session = SessionStore(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
     user = get_user(request)

@@ -18,7 +18,7 @@ from psycopg.errors import ReadOnlySqlTransaction
 logger = logging.getLogger(__name__)
 
 # Everything below these is for programs, whatever they say they accept.
-PROGRAM_PATHS = ("/api/", "/webhooks/", "/credits/", "/healthz", "/readyz", "/metrics")
+PROGRAM_PATHS = ("/api/", "/webhooks/", "/credits/", "/healthz", "/readyz", "/metrics", "/csp-reports/")
 
 DATABASE_AWAY_SECONDS = 5
 

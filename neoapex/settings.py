@@ -227,6 +227,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "csp",
     "django_guid",
     "django_htmx",
@@ -246,6 +247,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "neoapex.strangers.StrangersRate",
+    "neoapex.rate_headers.RateHeaders",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -314,7 +316,17 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none" if EMBEDDED else "mandatory"
 ACCOUNT_PREVENT_ENUMERATION = True
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "5/5m/key,20/m/ip"}
+# A second factor that is guessed at counts among the failed logins. What isn't named here has allauth's own limits.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "5/5m/key,20/m/ip", "reset_password": "20/m/ip,5/m/key"}
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Neo-Apex"
+# A phone's clock may be half a minute off.
+MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+# Browsers take passkeys over http from the machine itself alone.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = EMBEDDED
+NEOAPEX_ADMIN_MFA = read.switch("NEOAPEX_ADMIN_MFA", default=not EMBEDDED)
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 EMAIL_URL = read.text("EMAIL_URL", "" if EMBEDDED else None, hint="As in smtp+tls://user:password@host:587.")
 # Without a mail server mails become files: on standard output their links would be in the logs.
@@ -342,6 +354,7 @@ CONTENT_SECURITY_POLICY = {
         "form-action": [SELF],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
+        "report-uri": "/csp-reports/",
     }
 }
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not EMBEDDED
@@ -350,7 +363,7 @@ SESSION_COOKIE_NAME = "neoapex_session"
 CSRF_COOKIE_NAME = "neoapex_csrf"
 # Forms and /api/docs carry the token themselves, so no script needs to read it.
 CSRF_COOKIE_HTTPONLY = True
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 0 if EMBEDDED else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not EMBEDDED
 SECURE_REFERRER_POLICY = "same-origin"
@@ -361,6 +374,16 @@ if NEOAPEX_BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     # Else all people would share the proxy's address, and one guesser would lock the login for everybody.
     ALLAUTH_TRUSTED_PROXY_COUNT = 1
+
+# --- Monitoring ------------------------------------------------------------------------------------------------------
+
+# Without either, production shows its figures to nobody.
+NEOAPEX_METRICS_TOKEN = read.text("NEOAPEX_METRICS_TOKEN", "")
+NEOAPEX_METRICS_NETWORKS = read.networks("NEOAPEX_METRICS_NETWORKS", "")
+
+# Where traces go, by OpenTelemetry's own names; it reads those that are not listed here itself.
+OTEL_EXPORTER_OTLP_ENDPOINT = read.url("OTEL_EXPORTER_OTLP_ENDPOINT", "", embedded=EMBEDDED, inside=True)
+OTEL_SERVICE_NAME = read.text("OTEL_SERVICE_NAME", "neo-apex")
 
 # --- Logs ------------------------------------------------------------------------------------------------------------
 

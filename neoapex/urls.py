@@ -7,7 +7,7 @@ from django.urls import include, path
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
-from neoapex import health, problems
+from neoapex import csp_reports, health, metrics, problems
 from neoapex.api import api, balance_as_before
 
 handler400 = problems.bad_request
@@ -25,9 +25,12 @@ urlpatterns = [
     path("", include("webhooks.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
+    path("csp-reports/", csp_reports.take, name="csp_reports"),
     # Browsers ask for it here on pages that are not ours, such as the admin.
     path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("img/mark.svg"))),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.account.urls")),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
     path("", include("studio.urls")),
 ]

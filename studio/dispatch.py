@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from studio import doorbell, endpoints, settling, transitions, turns
+from studio import doorbell, endpoints, settling, tracing, transitions, turns
 from studio.endpoints import UnknownEndpoint
 from studio.errors import StaleTransition
 from studio.fal import breaker
@@ -58,7 +58,8 @@ def _send_next() -> bool:
         generation = claim_next()
         if generation is None:
             return False
-        submit(generation, is_probe=permit.is_probe)
+        with tracing.span("fal.submit", generation.pk, endpoint=generation.endpoint, attempt=generation.attempts):
+            submit(generation, is_probe=permit.is_probe)
     return True
 
 

@@ -211,10 +211,26 @@ class AccountClosed(StudioError):
     hint = _("Ask an admin of the studio to open it again.")
 
 
+class ScopeMissing(StudioError):
+    """A token that is good, but not for this."""
+
+    code = "scope_missing"
+    message = _("This token may not be used for that.")
+
+    def __init__(self, scopes: Sequence[str]) -> None:
+        super().__init__(hint=_("Make a token with the scope %s on the page of your API tokens.") % ", ".join(scopes))
+
+
 class LastAdmin(StudioError):
     code = "last_admin"
     message = _("This is the studio's only admin.")
     hint = _("Make somebody else a superuser first.")
+
+
+class SongsUnderWay(StudioError):
+    code = "songs_under_way"
+    message = _("Some of this person's songs are still under way.")
+    hint = _("Deactivate the person now, and try again when the songs have ended.")
 
 
 class WhyMissing(StudioError):

@@ -24,7 +24,7 @@ from ledger import organisation, quotas
 from ledger import queries as balances
 from ledger.errors import BudgetFrozen, InsufficientBudget, LedgerError, OrganisationCapReached
 from ledger.queries import Balance
-from studio import already_made, doorbell, endpoints, limits, pricing, settling, transitions, turns
+from studio import already_made, doorbell, endpoints, limits, pricing, settling, tracing, transitions, turns
 from studio.endpoints import Endpoint
 from studio.errors import (
     AccountClosed,
@@ -238,15 +238,16 @@ def put_in_line(
         turn=turns.next_turn(person),
     )
     generation.recipe_digest = already_made.digest(generation)
-    generation.save(force_insert=True)
-    ledger.hold(
-        person=person,
-        amount_micros=generation.cost_micros,
-        reference=generation.hold_reference,
-        label=endpoint.key,
-        now=now,
-    )
-    transitions.record(generation, "job_queued", state=State.QUEUED)
+    with tracing.span("start", generation.pk, endpoint=endpoint.key):
+        generation.save(force_insert=True)
+        ledger.hold(
+            person=person,
+            amount_micros=generation.cost_micros,
+            reference=generation.hold_reference,
+            label=endpoint.key,
+            now=now,
+        )
+        transitions.record(generation, "job_queued", state=State.QUEUED)
     doorbell.ring_on_commit("studio.dispatch")
     return generation
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from django.conf import settings
 from django.utils import timezone
-from limits import RateLimitItem
+from limits import RateLimitItem, parse
 from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 from redis.exceptions import RedisError
@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 # One household or office has a whole network of the new addresses to itself.
 NETWORK_BITS: Final = 64
+# Reports of browsers, from one address and from all: whoever breaks a page breaks it for everybody at once.
+REPORTS_RATE: Final = parse("10/minute")
+ALL_REPORTS_RATE: Final = parse("60/minute")
 
 
 def count_start(person: User) -> None:
@@ -57,6 +60,33 @@ def count_stranger(address: str) -> None:
         return
     if not free:
         raise AddressRateReached(_seconds_to_wait(rate, "address", network_of(address)))
+
+
+def is_report_taken(address: str) -> bool:
+    """Whether a report of a browser's is still looked at. Without Redis: none, for nothing but a log line is lost."""
+    try:
+        return _windows().hit(REPORTS_RATE, "report", network_of(address)) and _windows().hit(
+            ALL_REPORTS_RATE, "report"
+        )
+    except RedisError:
+        return False
+
+
+def policy() -> list[tuple[str, RateLimitItem]]:
+    """The rates that are on, by name, for who asks for songs."""
+    rates = {"person": settings.NEOAPEX_USER_RATE, "organisation": settings.NEOAPEX_ORG_RATE}
+    return [(name, rate) for name, rate in rates.items() if rate is not None]
+
+
+def left(person: User) -> list[tuple[str, int, int]]:
+    """Of each of those rates: how many may still be asked for, and in how many seconds there is more. Without Redis:
+    nothing is told."""
+    whose = {"person": ("user", str(person.pk)), "organisation": ("organisation",)}
+    try:
+        windows = [(name, _windows().get_window_stats(rate, *whose[name])) for name, rate in policy()]
+    except RedisError:
+        return []
+    return [(name, window.remaining, max(0, ceil(window.reset_time - time.time()))) for name, window in windows]
 
 
 def network_of(address: str) -> str:

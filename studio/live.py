@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Mapping
 
 import redis
 from django.db import transaction
@@ -44,14 +45,16 @@ def message(event: Event) -> str:
     return f"id: {event.pk}\nevent: {event.name}\ndata: {json.dumps(data)}"
 
 
-def publish_on_commit(event: Event) -> None:
-    transaction.on_commit(lambda: _publish(event), robust=True)
+def publish_on_commit(event: Event, facts: Mapping[str, object]) -> None:
+    """Push an event to whoever watches; the log is told the `facts` as well, which are no business of a page's."""
+    transaction.on_commit(lambda: _publish(event, facts), robust=True)
 
 
-def _publish(event: Event) -> None:
+def _publish(event: Event, facts: Mapping[str, object]) -> None:
     # What fal's model logs may quote the prompt, which has no place in ours.
     told = {name: value for name, value in event.data.items() if name != "logs"}
-    logger.info(event.name, extra={"event": event.name, "generation": str(event.generation_id), **told})
+    extra = {"event": event.name, "generation": str(event.generation_id), **told, **facts}
+    logger.info(event.name, extra=extra)
     try:
         event.refresh_from_db(fields=["at"])
         connection().publish(channel(event.person_id), message(event))

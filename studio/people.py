@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import SESSION_KEY
 from django.contrib.contenttypes.models import ContentType
@@ -118,6 +119,7 @@ def _forget(person: User) -> None:
     person.groups.clear()
     person.user_permissions.clear()
     addresses.delete()
+    Authenticator.objects.filter(user=person).delete()
     LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=str(person.pk)).update(
         object_repr=person.email
     )

@@ -33,6 +33,11 @@ def units_micros(endpoint_key: str, units: Decimal, at: datetime) -> int:
     return int((units * unit).to_integral_value(ROUND_HALF_UP))
 
 
+def units(num_songs: int) -> Decimal:
+    """How many of its units fal bills for a request of so many songs."""
+    return Decimal(_half_songs(num_songs)) / 2
+
+
 def share_micros(cost_micros: int, readable: int, asked: int) -> int:
     """What the readable part of a request is worth: of two songs, one readable costs what one song costs.
 

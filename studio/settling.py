@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from ledger import operations as ledger
 from ledger.errors import ReferenceConflict, SpentBelowZero
-from studio import doorbell, pricing, transitions
+from studio import doorbell, pricing, tracing, transitions
 from studio.errors import ForeignRequest
 from studio.fal.errors import FalError, GenerationFailed
 from studio.fal.schemas import Salvage
@@ -35,7 +35,7 @@ def settle(generation_id: UUID, outcome: "Mapping[str, Any] | FalError", *, requ
 
     :raises ForeignRequest: the request id isn't this generation's; nothing is changed.
     """
-    with transaction.atomic():
+    with tracing.span("settle", generation_id), transaction.atomic():
         generation = Generation.objects.select_for_update().get(pk=generation_id)
         if request_id is not None:
             adopt_request_id(generation, request_id)

@@ -44,6 +44,14 @@ class RestoreTier(TextChoices):
     BULK = "Bulk"
 
 
+class Scope(TextChoices):
+    """What a personal token may be used for."""
+
+    READ = "read"
+    SONGS = "songs"
+    LIBRARY = "library"
+
+
 class Whose(TextChoices):
     """Whose side a failure is on."""
 

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from studio import doorbell, endpoints, generations, live, rounds, settling, tracks, transitions
+from studio import doorbell, endpoints, generations, live, rounds, settling, tracing, tracks, transitions
 from studio.errors import StaleTransition
 from studio.fal import breaker
 from studio.fal.client import from_settings
@@ -151,7 +151,7 @@ def settle_by_record(generation: Generation, request_id: str) -> None:
 
 def _outcome(generation: Generation, request_id: str) -> Mapping[str, Any] | GenerationFailed:
     try:
-        with breaker.watching():
+        with breaker.watching(), tracing.span("fal.result", generation.pk):
             return from_settings().result(endpoints.get(generation.endpoint).fal_id, request_id).payload
     except GenerationFailed as error:
         return error
@@ -194,7 +194,8 @@ def cancel_at_fal(generation_id: UUID) -> None:
     if generation.request_id is None or generation.state not in AT_FAL:
         return
     try:
-        answer = from_settings().cancel(endpoints.get(generation.endpoint).fal_id, generation.request_id)
+        with tracing.span("fal.cancel", generation.pk):
+            answer = from_settings().cancel(endpoints.get(generation.endpoint).fal_id, generation.request_id)
     except FalError as error:
         logger.info("wish not passed on", extra={"generation": str(generation.pk), "code": error.code})
         return
@@ -204,7 +205,9 @@ def cancel_at_fal(generation_id: UUID) -> None:
 
 def _status(generation: Generation) -> Status:
     with breaker.watching():
-        return from_settings().status(endpoints.get(generation.endpoint).fal_id, str(generation.request_id), logs=True)
+        fal_id = endpoints.get(generation.endpoint).fal_id
+        with tracing.span("fal.status", generation.pk):
+            return from_settings().status(fal_id, str(generation.request_id), logs=True)
 
 
 # --- Sweep -----------------------------------------------------------------------------------------------------------

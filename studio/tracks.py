@@ -15,7 +15,7 @@ from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from studio import admin_log, doorbell, settling, transitions
+from studio import admin_log, doorbell, settling, tracing, transitions
 from studio.errors import (
     FileForgotten,
     NotFound,
@@ -109,7 +109,7 @@ def fetch(track_id: UUID) -> None:
     if track is None:
         return
     try:
-        with _ends_on_sigterm(), _lease_kept(track):
+        with tracing.span("ingest", track.generation_id, track=str(track.pk)), _ends_on_sigterm(), _lease_kept(track):
             ingested = ingest(track.source_url, track_id=track.pk)
     except ToldToEnd:
         logger.info("handed back", extra={"track": str(track.pk)})

@@ -6,7 +6,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models.functions import Now
 
-from studio import live
+from studio import counters, job_facts, live
 from studio.errors import StaleTransition
 from studio.models import Event, Generation, Track
 from studio.states import GenerationState as G
@@ -70,6 +70,18 @@ def advance(generation: Generation, to: G, **fields: object) -> None:
             raise StaleTransition(came_from, to)
         generation.refresh_from_db()
         record(generation, EVENTS[to], state=to)
+        if to in FINAL:
+            _count_outcome(generation)
+
+
+def _count_outcome(generation: Generation) -> None:
+    counters.count_on_commit(
+        "generation",
+        generation.endpoint,
+        job_facts.outcome(generation),
+        seconds=job_facts.latency(generation).total_seconds(),
+        micros=generation.charged_micros or 0,
+    )
 
 
 def advance_track(track: Track, to: T, **fields: object) -> None:
@@ -93,7 +105,7 @@ def _move(track: Track, ways: Collection[str], column: str, to: str, fields: Map
 def record(generation: Generation, name: str, **data: object) -> None:
     """Keep an event and push it to whoever watches, once the transaction around is committed."""
     event = Event.objects.create(person_id=generation.person_id, generation=generation, name=name, data=data)
-    live.publish_on_commit(event)
+    live.publish_on_commit(event, job_facts.facts(generation))
 
 
 def mark_started(generation: Generation, **fields: object) -> bool:

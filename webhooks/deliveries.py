@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from studio import doorbell, settling, sweep
+from studio import counters, doorbell, settling, sweep
 from studio.errors import ForeignRequest
 from studio.fal.answers import outcome_error
 from studio.fal.errors import GenerationFailed, NotFinished, NotFound, Unreachable
@@ -123,6 +123,10 @@ def process(delivery: Delivery) -> None:
             return
         flag = Flag.DEAD
     Delivery.objects.filter(pk=delivery.pk).update(processed_at=Now(), flag=flag or "")
+    # A replay's time says nothing of how long callbacks take.
+    if delivery.replayed_at is None:
+        lag = timezone.now() - delivery.received_at
+        counters.count_on_commit("webhook", (flag or "processed").lower(), seconds=lag.total_seconds())
 
 
 def _process(delivery: Delivery) -> Flag | None:

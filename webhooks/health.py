@@ -96,18 +96,18 @@ class Health:
 def read() -> Health:
     """The last day, but for what is flagged or waiting: that counts until somebody has dealt with it."""
     begin = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
-    tallies = _tallies(begin)
+    counted = tallies(begin)
     swept = _swept(begin)
     refused: Counter[Outcome] = Counter()
-    for (_hour, outcome), count in tallies.items():
+    for (_hour, outcome), count in counted.items():
         if outcome != Outcome.REPEAT:
             refused[outcome] += count
     return Health(
         last=Delivery.objects.order_by("-pk").defer("body").first(),
-        hours=_hours(begin, tallies),
+        hours=_hours(begin, counted),
         lag=_lag(begin),
-        waiting=_waiting(),
-        flagged=_flagged(),
+        waiting=waiting(),
+        flagged=flagged(),
         refused=dict(refused.most_common()),
         swept=list(swept[:SWEPT_SHOWN]),
         swept_count=swept[:SWEPT_COUNTED].count(),
@@ -116,7 +116,7 @@ def read() -> Health:
     )
 
 
-def _tallies(begin: datetime) -> dict[tuple[datetime, Outcome], int]:
+def tallies(begin: datetime) -> dict[tuple[datetime, Outcome], int]:
     rows = Tally.objects.filter(hour__gte=begin).values_list("hour", "outcome", "count")
     return {(hour, Outcome(outcome)): count for hour, outcome, count in rows}
 
@@ -140,12 +140,12 @@ def _lag(begin: datetime) -> Lag | None:
     return None if median is None else Lag(median, worst)
 
 
-def _waiting() -> Waiting:
+def waiting() -> Waiting:
     told = Delivery.objects.filter(processed_at=None).aggregate(count=Count("pk"), since=Min("received_at"))
     return Waiting(told["count"], told["since"])
 
 
-def _flagged() -> dict[Flag, int]:
+def flagged() -> dict[Flag, int]:
     rows = Delivery.objects.exclude(flag="").values("flag").annotate(count=Count("pk"))
     return {Flag(flag): count for flag, count in rows.order_by("flag").values_list("flag", "count")}
 

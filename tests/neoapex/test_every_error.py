@@ -26,6 +26,7 @@ PUBLIC = {
     "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/",
     "/accounts/password/reset/key/done/", "/accounts/confirm-email/", "/accounts/inactive/", "/healthz", "/readyz",
     "/metrics", "/favicon.ico", "/admin/jsi18n/", "/accounts/confirm-email/x/", "/accounts/password/reset/key/x-x/",
+    "/accounts/2fa/webauthn/login/",
 }  # fmt: skip
 PUBLIC_OPERATIONS: set[str] = set()
 
@@ -129,7 +130,8 @@ def test_a_stranger_sees_only_what_is_meant_for_strangers(stranger: Client, db: 
 def test_no_address_takes_a_write_from_another_site(browser: Client, path: str, method: str) -> None:
     answer = browser.generic(method, path, headers=JSON)
     assert_structured(answer)
-    assert answer.status_code in {403, 404, 405}
+    # A browser's report has no token; it writes a line of the log.
+    assert answer.status_code in {403, 404, 405} or (path, answer.status_code) == ("/csp-reports/", 422)
 
 
 @pytest.mark.parametrize("path", ["/", "/nope", "/budget/?month=x", f"/generations/{SOME_ID}/", "/admin/"])

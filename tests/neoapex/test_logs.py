@@ -109,3 +109,24 @@ def test_a_whole_journey_leaves_neither_words_nor_secrets_in_any_log() -> None:
         told = "\n".join(studio.log(name) for name in WORKERS)
         lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
         assert {"job_succeeded", "job_failed"} <= {line["message"] for line in lines}
+        assert_job_events_tell_all(
+            [json.loads(line) for line in studio.log("web").splitlines() if "job_" in line] + lines
+        )
+
+
+def assert_job_events_tell_all(lines: list[dict[str, Any]]) -> None:
+    jobs = [line for line in lines if line["message"].startswith("job_")]
+    assert {"job_queued", "job_started", "job_succeeded", "job_failed"} <= {line["message"] for line in jobs}
+    for line in jobs:
+        assert line["request_id"], "a thread runs through web, worker and callback"
+        assert {"endpoint", "fal_request_id", "timeline", "latency_ms", "retries", "cost"} <= line.keys()
+        assert line["cost"] == "0.0750"
+        moments = list(line["timeline"].values())
+        assert moments == sorted(moments)
+    [done] = [line for line in jobs if line["message"] == "job_succeeded"]
+    assert (done["charged"], done["billable_units"]) == ("0.0750", "1")
+    assert list(done["timeline"]) == ["created", "submit_started", "started", "finished"]
+    assert done["latency_ms"] > done["queue_ms"] >= 0
+    [failed] = [line for line in jobs if line["message"] == "job_failed"]
+    assert (failed["reason"], failed["whose"]) == ("content_policy_violation", "you")
+    assert "charged" not in failed

@@ -8,6 +8,7 @@ from neoapex import events
 from neoapex.sessions import SessionStore
 from studio import people, tokens
 from studio.models import User
+from studio.states import Scope
 from tests.neoapex.streams import assert_refused, in_thread, listening, run
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("hub")]
@@ -80,6 +81,16 @@ def test_a_stream_that_is_open_ends_when_its_person_is_deactivated(ada: User, be
     run(scenario)
 
 
+def test_a_token_that_may_not_read_hears_nothing(ada: User) -> None:
+    raw = tokens.create(ada, "x", [Scope.SONGS])[1]
+
+    async def scenario() -> None:
+        async with listening(headers={"Authorization": f"Bearer {raw}"}) as listener:
+            assert_refused(listener, 403, "scope_missing")
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS"])
 def test_a_stream_is_read_only(adas: dict[str, str], method: str) -> None:
     async def scenario() -> None:
@@ -117,7 +128,7 @@ def test_at_most_twenty_streams_a_person_and_a_place_is_free_again(
 def test_without_a_database_the_stream_is_refused_for_now(
     adas: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(raw: str) -> None:
+    def away(*_: object) -> None:
         raise OperationalError("the server closed the connection")
 
     monkeypatch.setattr(tokens, "person_of", away)

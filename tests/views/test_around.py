@@ -199,7 +199,7 @@ def test_entries_go_on_over_pages(browser: Client, ada: User) -> None:
 
 
 def test_a_token_is_shown_once_and_works(browser: Client, client: Client) -> None:
-    answer = browser.post("/account/tokens/", {"name": "live coding"})
+    answer = browser.post("/account/tokens/", {"name": "live coding", "scopes": ["read"]})
     raw = re.search(r"<code>(nxa_[^<]+)</code>", answer.content.decode())
     assert raw is not None
     assert answer.status_code == 201
@@ -210,14 +210,14 @@ def test_a_token_is_shown_once_and_works(browser: Client, client: Client) -> Non
 
 
 def test_a_token_without_a_name_is_not_made(browser: Client) -> None:
-    answer = browser.post("/account/tokens/", {"name": "  "})
+    answer = browser.post("/account/tokens/", {"name": "  ", "scopes": ["read"]})
     assert answer.status_code == 422
     assert "A token needs a name" in answer.content.decode()
     assert AccessToken.objects.count() == 0
 
 
 def test_a_revoked_token_is_gone_and_nobody_elses_can_be_revoked(browser: Client, ben_browser: Client) -> None:
-    browser.post("/account/tokens/", {"name": "old"})
+    browser.post("/account/tokens/", {"name": "old", "scopes": ["read"]})
     token = AccessToken.objects.get()
     assert ben_browser.post(f"/account/tokens/{token.pk}/revoke").status_code == 404
     assert browser.post(f"/account/tokens/{token.pk}/revoke").status_code == 302

@@ -1,0 +1,34 @@
+"""What a personal token has to be good for, call by call."""
+
+import re
+from collections.abc import Collection, Mapping
+
+from django.http import HttpRequest
+
+from studio.states import Scope
+
+# Reading is READ. Whatever writes has a line; one without it is for tokens that may do everything, and fails a test.
+WRITES: Mapping[str, Scope] = {
+    "POST /quotes": Scope.READ,
+    "POST /generations": Scope.SONGS,
+    "POST /generations/{generation_id}/cancel": Scope.SONGS,
+    "PATCH /tracks/{track_id}": Scope.LIBRARY,
+    "DELETE /tracks/{track_id}": Scope.LIBRARY,
+    "POST /tracks/{track_id}/restore-from-trash": Scope.LIBRARY,
+    "POST /tracks/{track_id}/fetch-again": Scope.LIBRARY,
+}
+ROOT = "/api"
+_PART = re.compile(r"<(?:\w+:)?(\w+)>")
+
+
+def needed_for(method: str, path: str) -> Collection[Scope]:
+    """For a call as the API's description names it, below its root."""
+    if method in ("GET", "HEAD"):
+        return (Scope.READ,)
+    scope = WRITES.get(f"{method} {path}")
+    return tuple(Scope) if scope is None else (scope,)
+
+
+def needed(request: HttpRequest) -> Collection[Scope]:
+    route = request.resolver_match.route if request.resolver_match else ""
+    return needed_for(str(request.method), "/" + _PART.sub(r"{\1}", route).removeprefix(ROOT[1:]).lstrip("/"))
