@@ -9,4 +9,6 @@ import "./part.js";
 import "./upcoming.js";
 import "./notices.js";
 import "./live.js";
+import "./library.js";
+import "./drawer.js";
 import "./keys.js";
