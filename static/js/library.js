@@ -92,3 +92,4 @@ document.addEventListener("keydown", (event) => {
 }, true);
 
 htmx.onLoad(count);
+count();

@@ -176,7 +176,9 @@ def _move(request: PersonRequest, ids: list[UUID]) -> HttpResponse:
             "n": number,
             "title": title,
         }
-    return _said(request, tracks, words, shows="project")
+    response = _said(request, tracks, words, shows="project")
+    # On the page of a project it may be another list now.
+    return trigger_client_event(response, "library") if request.htmx and "in" in request.POST else response
 
 
 def _trash(request: PersonRequest, ids: list[UUID]) -> HttpResponse:
