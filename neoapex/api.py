@@ -21,6 +21,7 @@ from studio import errors as studio
 from studio import reconciliation, tokens
 from studio.api import router as studio_router
 from studio.endpoints import NotDirect, UnknownEndpoint
+from studio.library_api import router as library_router
 from studio.media.errors import HouseFault
 from studio.models import User
 from studio.statement_api import router as ledger_router
@@ -59,6 +60,7 @@ api = Described(
     urls_namespace="api",
 )
 api.add_router("", studio_router)
+api.add_router("", library_router)
 api.add_router("/credits", credits_router)
 api.add_router("/ledger", ledger_router)
 
@@ -73,6 +75,9 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.AlreadyMade: 409,
     studio.PresetNameTaken: 409,
     studio.TooManyPresets: 409,
+    studio.TooManyProjects: 409,
+    studio.TooManyMembers: 409,
+    studio.TooManyLinks: 409,
     studio.TrackNotReady: 409,
     studio.TrackIsReady: 409,
     studio.NotFailed: 409,

@@ -12,7 +12,7 @@ from ninja.errors import HttpError
 from ninja.responses import Status
 from pydantic import WithJsonSchema
 
-from studio import downloads, generations, listening, naming, queries, recipes, restores, takeaway, tracks, trash
+from studio import downloads, generations, library, naming, queries, recipes, restores, takeaway, tracks, trash
 from studio.errors import InvalidInput, Problem
 from studio.fal.fields import TAGS_MAX
 from studio.fal.schemas import TextToMusicInput
@@ -222,17 +222,14 @@ def restore_track_from_trash(request: HttpRequest, track_id: UUID) -> TrackOut:
     tags=["songs"],
 )
 def change_track(request: HttpRequest, track_id: UUID, change: TrackIn) -> TrackOut:
-    """Pick a variation as the keeper, or take that back. Of two, one at most is kept."""
-    person = person_of(request)
-    if change.keeper is None:
-        return TrackOut.of(tracks.own(person, track_id))
-    return TrackOut.of(listening.keep(person=person, track_id=track_id, kept=change.keeper))
+    """Title, rating, favourite, project, and the keeper of two variations: all that is sent, or nothing."""
+    return TrackOut.of(library.change(person=person_of(request), track_id=track_id, wanted=change.change()))
 
 
 @_file("/tracks/{track_id}/preview")
 def preview(request: HttpRequest, track_id: UUID) -> HttpResponseBase:
     """The MP3 that the player plays, with Range."""
-    track = tracks.own_ready(person_of(request), track_id)
+    track = tracks.within_reach(person_of(request), track_id)
     return ranged_response(
         request, track.preview_key, "audio/mpeg", naming.file_name(track, "mp3"), as_attachment=False
     )
@@ -246,18 +243,23 @@ def read_peaks(
     samples_per_pixel: Literal["256", "4096"] = "256",
 ) -> HttpResponseBase:
     """The waveform in audiowaveform's binary format, or its JSON with `?format=json`; coarser with 4096."""
-    track = tracks.own_ready(person_of(request), track_id)
+    track = tracks.within_reach(person_of(request), track_id)
     key = track.overview_key if samples_per_pixel == "4096" and track.overview_key else track.peaks_key
     if format == "json":
-        try:
-            response = JsonResponse(waveforms.as_json(key))
-        except FileNotFoundError:
-            raise Http404 from None
-        response["Cache-Control"] = "private, max-age=86400, immutable"
-        return response
+        return waveform(key)
     return ranged_response(
         request, key, "application/octet-stream", naming.file_name(track, "dat"), as_attachment=False
     )
+
+
+def waveform(key: str) -> HttpResponseBase:
+    """Peaks as a page draws them. Those of a track never change."""
+    try:
+        response = JsonResponse(waveforms.as_json(key))
+    except FileNotFoundError:
+        raise Http404 from None
+    response["Cache-Control"] = "private, max-age=86400, immutable"
+    return response
 
 
 @_file("/tracks/{track_id}/master", cold=True)
@@ -289,7 +291,7 @@ def download(
 ) -> HttpResponseBase:
     """The track with its recipe and credits inside the file: in its master's format, as FLAC or as MP3."""
     person = person_of(request)
-    wanted = format or tracks.own_ready(person, track_id).master_format
+    wanted = format or tracks.within_reach(person, track_id).master_format
     return sent(request, takeaway.file_of(person=person, track_id=track_id, wanted=wanted))
 
 
@@ -300,7 +302,7 @@ def download(
 )
 def read_recipe(request: HttpRequest, track_id: UUID) -> HttpResponseBase:
     """All that makes the track again, as the `recipe.json` of a ZIP."""
-    track = tracks.own_ready(person_of(request), track_id)
+    track = tracks.within_reach(person_of(request), track_id)
     headers = {"Content-Disposition": downloads.disposition(f"{naming.stem(track)}.recipe.json")}
     return HttpResponse(recipes.as_file(track), content_type="application/json", headers=headers)
 

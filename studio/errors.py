@@ -121,6 +121,24 @@ class TooManyPresets(StudioError):
     hint = _("Delete one that you don't need any more.")
 
 
+class TooManyProjects(StudioError):
+    code = "too_many_projects"
+    message = _("You have as many projects as you may.")
+    hint = _("Delete one that you don't need any more; its tracks stay.")
+
+
+class TooManyMembers(StudioError):
+    code = "too_many_members"
+    message = _("This project has as many members as it may.")
+    hint = _("Remove somebody first, or make a link.")
+
+
+class TooManyLinks(StudioError):
+    code = "too_many_links"
+    message = _("This project has as many open links as it may.")
+    hint = _("Revoke one first.")
+
+
 class IdempotencyConflict(StudioError):
     code = "idempotency_conflict"
     message = _("This Idempotency-Key was used for another request.")

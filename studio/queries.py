@@ -165,13 +165,12 @@ def feed(
         rows = rows.exclude(cleared_at__isnull=False, state__in=listening.ENDED_WITHOUT_A_SONG)
     if state is not None:
         rows = rows.filter(state=state)
-    at, last_id = _read_cursor(before)
+    at, last_id = read_cursor(before)
     if at is not None and last_id is not None:
         rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, pk__lt=last_id))
     page = list(rows.order_by("-created_at", "-pk")[: limit + 1])
     cards = _cards(page[:limit])
-    more = f"{page[limit - 1].created_at.isoformat()}~{page[limit - 1].pk}" if len(page) > limit else None
-    return FeedPage(cards, more)
+    return FeedPage(cards, cursor_after(page[limit - 1]) if len(page) > limit else None)
 
 
 def card(person: User, generation_id: UUID) -> Card:
@@ -245,7 +244,13 @@ def _usual_before(asked_at: datetime, times: Sequence[tuple[datetime, float]]) -
     return max(1, round(low)), max(1, round(high))
 
 
-def _read_cursor(cursor: str | None) -> tuple[datetime | None, UUID | None]:
+def cursor_after(row: Generation | Track) -> str:
+    """Where the page goes on that ends with this row, newest first."""
+    return f"{row.created_at.isoformat()}~{row.pk}"
+
+
+def read_cursor(cursor: str | None) -> tuple[datetime | None, UUID | None]:
+    """Nothing of both where it is none."""
     at, _separator, last_id = (cursor or "").partition("~")
     try:
         moment = datetime.fromisoformat(at.replace(" ", "+")).astimezone(UTC)

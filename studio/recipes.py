@@ -9,6 +9,8 @@ from studio import endpoints
 from studio.models import Generation, Track
 
 ATTRIBUTION: Final = "Made with Sonauto v2 (sonauto.ai) on fal.ai"
+# Well below what an index takes, whatever fal writes.
+WORDS_CHARACTERS: Final = 20_000
 
 
 def inputs(generation: Generation) -> dict[str, Any]:
@@ -55,6 +57,18 @@ def _number(value: float) -> str:
 
 def canonical_inputs(generation: Generation) -> str:
     return canonical(inputs(generation))
+
+
+def tags_of(generation: Generation) -> list[str]:
+    """Those that were asked for, else those that Sonauto wrote itself."""
+    return list(generation.recipe.get("tags") or generation.written_tags or [])
+
+
+def words_of(generation: Generation) -> dict[str, Any]:
+    """By what its tracks are found, beside their titles."""
+    tags = tags_of(generation)
+    text = [generation.recipe.get("prompt") or "", *tags]
+    return {"words": " ".join(text).strip()[:WORDS_CHARACTERS], "tags": [tag.lower() for tag in tags]}
 
 
 def document(track: Track) -> dict[str, Any]:

@@ -2,22 +2,30 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Any, Self
+from typing import Annotated, Any, Final, Self, cast
 from uuid import UUID
 
+from django.urls import reverse
 from ninja import Schema
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from ledger.money import format_dollars
+from ledger.months import MONTH_PATTERN
 from ledger.schemas import BalanceOut, EntryOut
-from studio import timeline, trash
+from studio import projects, timeline, titles, trash
 from studio.errors import Problem
 from studio.generations import Quote
-from studio.models import Track
+from studio.library import Change, Filters
+from studio.models import Member, Project, ShareLink, Track, User
 from studio.queries import Card
 from studio.statements import Line
 from studio.tags.taxonomy import Tag
 from studio.timeline import Moment
+
+# At least one character that is neither a gap nor a control character.
+VISIBLE: Final = r"[^\s\x00-\x1f\x7f-\x9f]"
+# What null takes away.
+CLEARED: Final = ("rating", "project")
 
 
 class ProblemOut(Schema):
@@ -67,6 +75,12 @@ class TrackOut(Schema):
     state: str
     title: str
     keeper: bool
+    rating: int | None
+    favourite: bool
+    project: UUID | None
+    generation: UUID
+    tags: list[str]
+    created_at: datetime
     reason: ReasonOut | None
     duration_seconds: float | None
     loudness_lufs: float | None
@@ -79,7 +93,8 @@ class TrackOut(Schema):
     deletes_at: datetime | None
 
     @classmethod
-    def of(cls, track: Track) -> "TrackOut":
+    def of(cls, track: Track, *, is_own: bool = True) -> "TrackOut":
+        """What its person thinks of it is for them alone."""
         ready = track.state == "READY" and track.purged_at is None
         address = f"/api/tracks/{track.pk}"
         return cls(
@@ -88,6 +103,12 @@ class TrackOut(Schema):
             state=track.state,
             title=track.title,
             keeper=track.is_keeper,
+            rating=track.rating if is_own else None,
+            favourite=track.favourite and is_own,
+            project=track.project_id,
+            generation=track.generation_id,
+            tags=track.tags,
+            created_at=track.created_at,
             reason=ReasonOut(code=track.reason_code, message=track.reason_message, whose="fal")
             if track.state == "UNREADABLE"
             else None,
@@ -129,7 +150,114 @@ class TrackIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    title: Annotated[str, Field(min_length=1, max_length=titles.MAX_CHARACTERS, pattern=VISIBLE)] | None = None
+    # Null takes these two away; of the others it says nothing.
+    rating: Annotated[int, Field(ge=1, le=5)] | None = None
+    project: Annotated[UUID, Field(strict=False)] | None = None
+    favourite: bool | None = None
     keeper: bool | None = None
+
+    def change(self) -> Change:
+        """Only what was sent."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return cast("Change", {name: value for name, value in given.items() if value is not None or name in CLEARED})
+
+
+class FiltersIn(Schema):
+    """What the library is narrowed down to; `rating` is the least, `keeper` asks for picked variations alone."""
+
+    q: Annotated[str, Field(max_length=200)] = ""
+    favourite: bool = False
+    keeper: bool = False
+    tag: Annotated[str, Field(max_length=100)] = ""
+    # Told to programs; the library itself judges it.
+    month: Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^({MONTH_PATTERN})?$"})] = ""
+    project: UUID | None = None
+    rating: Annotated[int, Field(ge=0, le=5)] = 0
+
+    def filters(self) -> Filters:
+        return Filters(**self.model_dump())
+
+
+class TracksOut(Schema):
+    items: list[TrackOut]
+    next_cursor: str | None
+
+
+class ProjectIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    title: Annotated[str, Field(min_length=1, max_length=titles.MAX_CHARACTERS, pattern=VISIBLE)]
+
+
+class MemberIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    email: Annotated[str, Field(max_length=254)] = ""
+
+
+class LinkIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    days: Annotated[int, Field(ge=1, le=projects.MAX_DAYS)] = projects.USUAL_DAYS
+
+
+class MemberOut(Schema):
+    id: UUID
+    email: str
+    added_at: datetime
+
+    @classmethod
+    def of(cls, member: Member) -> Self:
+        return cls(id=member.pk, email=member.person.email, added_at=member.added_at)
+
+
+class LinkOut(Schema):
+    """`path` is where it leads, within the studio's own address."""
+
+    id: UUID
+    path: str
+    created_at: datetime
+    expires_at: datetime
+
+    @classmethod
+    def of(cls, link: ShareLink) -> Self:
+        path = reverse("shared", args=[projects.key_of(link)])
+        return cls(id=link.pk, path=path, created_at=link.created_at, expires_at=link.expires_at)
+
+
+class ProjectOut(Schema):
+    """Members and links are told to its owner, where one project is asked for."""
+
+    id: UUID
+    title: str
+    is_own: bool
+    owner: str
+    created_at: datetime
+    members: list[MemberOut] | None = None
+    links: list[LinkOut] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        project: Project,
+        person: User,
+        members: Iterable[Member] | None = None,
+        links: Iterable[ShareLink] | None = None,
+    ) -> Self:
+        return cls(
+            id=project.pk,
+            title=project.title,
+            is_own=project.person_id == person.pk,
+            owner=project.person.shown_name,
+            created_at=project.created_at,
+            members=None if members is None else [MemberOut.of(member) for member in members],
+            links=None if links is None else [LinkOut.of(link) for link in links],
+        )
+
+
+class ProjectsOut(Schema):
+    items: list[ProjectOut]
 
 
 class MomentOut(Schema):

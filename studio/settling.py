@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from ledger import operations as ledger
 from ledger.errors import ReferenceConflict, SpentBelowZero
-from studio import doorbell, pricing, tracing, transitions
+from studio import doorbell, pricing, recipes, tracing, transitions
 from studio.errors import ForeignRequest
 from studio.fal.errors import FalError, GenerationFailed
 from studio.fal.schemas import Salvage
@@ -125,6 +125,7 @@ def _settle_success(generation: Generation, payload: Mapping[str, Any]) -> None:
             title=title_of(generation),
             hidden=generation.purpose in (Purpose.TAKE, Purpose.ARM),
             source_url=audio.url,
+            **recipes.words_of(generation),
         )
         doorbell.ring_on_commit("studio.ingest", track_id=str(track.pk))
     conclude(generation.pk)

@@ -53,10 +53,10 @@ def formats(track: Track) -> list[str]:
 def file_of(*, person: User, track_id: UUID, wanted: str) -> File:
     """The track in one of its formats, with its recipe and credits inside.
 
-    :raises NotFound, TrackNotReady, TrackInTrash, TrackDeleted: as `tracks.own_kept`.
+    :raises NotFound, TrackNotReady, TrackInTrash, TrackDeleted: as `tracks.kept_within_reach`.
     :raises NoSuchFormat: nor in that one. :raises MasterGone, MasterIsCold: for all but the preview's MP3.
     """
-    track = tracks.own_kept(person, track_id)
+    track = tracks.kept_within_reach(person, track_id)
     if wanted not in formats(track):
         raise NoSuchFormat
     if not _is_preview(track, wanted):
@@ -122,7 +122,7 @@ def credits_of(track: Track) -> Credits:
         attribution=recipes.ATTRIBUTION,
         seed=str(generation.seed),
         recipe=recipes.canonical_inputs(generation),
-        genre=", ".join(generation.recipe.get("tags") or generation.written_tags or []),
+        genre=", ".join(recipes.tags_of(generation)),
         lyrics=(generation.written_lyrics if lyrics is None else lyrics) or "",
     )
 
@@ -172,7 +172,7 @@ def archive(*, person: User, track_ids: Iterable[UUID], wanted: Sequence[str]) -
     What can't be sent at once is told in a text file instead: nobody waits hours for a ZIP. Whatever is read is read
     while it is sent.
 
-    :raises NotFound: one of them is not there, or another person's. :raises TrackNotReady: none can be sent.
+    :raises NotFound: one of them is not there, or out of reach. :raises TrackNotReady: none can be sent.
     """
     chosen = _chosen(person, list(dict.fromkeys(track_ids)))
     zipped, missing = ZipStream(), []
@@ -185,7 +185,7 @@ def archive(*, person: User, track_ids: Iterable[UUID], wanted: Sequence[str]) -
 
 
 def _chosen(person: User, track_ids: list[UUID]) -> list[Track]:
-    found = Track.objects.filter(person=person, pk__in=track_ids[:MAX_TRACKS]).select_related("generation")
+    found = Track.objects.within_reach_of(person).filter(pk__in=track_ids[:MAX_TRACKS]).select_related("generation")
     by_id = {track.pk: track for track in found}
     if len(by_id) < len(track_ids):
         raise NotFound

@@ -87,7 +87,10 @@ def own_ready(person: User, track_id: UUID) -> Track:
 
     :raises NotFound: as `own`. :raises TrackNotReady: it can't be heard (yet). :raises TrackDeleted: not any more.
     """
-    track = own(person, track_id)
+    return _ready(own(person, track_id))
+
+
+def _ready(track: Track) -> Track:
     if track.state != State.READY:
         raise TrackNotReady
     if track.purged_at is not None:
@@ -97,10 +100,29 @@ def own_ready(person: User, track_id: UUID) -> Track:
 
 def own_kept(person: User, track_id: UUID) -> Track:
     """:raises NotFound, TrackNotReady, TrackDeleted: as `own_ready`. :raises TrackInTrash: put it back first."""
-    track = own_ready(person, track_id)
+    return _kept(own_ready(person, track_id))
+
+
+def _kept(track: Track) -> Track:
     if track.trashed_at is not None:
         raise TrackInTrash
     return track
+
+
+def within_reach(person: User, track_id: UUID) -> Track:
+    """What somebody may listen to: their own, be it in the trash, or in a project that they are a member of.
+
+    :raises NotFound: neither. :raises TrackNotReady, TrackDeleted: as `own_ready`.
+    """
+    track = Track.objects.within_reach_of(person).filter(pk=track_id).select_related("generation").first()
+    if track is None:
+        raise NotFound
+    return _ready(track)
+
+
+def kept_within_reach(person: User, track_id: UUID) -> Track:
+    """The same for what is taken along. :raises TrackInTrash: one's own, put it back first."""
+    return _kept(within_reach(person, track_id))
 
 
 def fetch(track_id: UUID) -> None:

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from ledger import operations as ledger
 from ledger.models import Quota
-from studio import transitions
+from studio import recipes, transitions
 from studio.models import Generation, Track, User
 from studio.states import GenerationState, TrackState
 
@@ -108,6 +108,7 @@ def make_track(generation: Generation, *, variation: int = 0, state: str = Track
         "state": state,
         "title": generation.recipe["prompt"] or "Indie folk, acoustic guitar",
         "source_url": "https://v3.fal.media/files/song.wav",
+        **recipes.words_of(generation),
     }
     track = Track(**values | fields)
     if state == TrackState.READY:

@@ -9,4 +9,8 @@ import "./part.js";
 import "./upcoming.js";
 import "./notices.js";
 import "./live.js";
+import "./drawer.js";
 import "./keys.js";
+
+// What few pages need comes with the first of them.
+htmx.onLoad(() => document.querySelector("#chosen, .rename") && import("./library.js"));

@@ -29,6 +29,12 @@ export function keep(soon = LATER) {
   timer = setTimeout(send, soon);
 }
 
+// At once, where something is waiting to be sent.
+export function flush() {
+  clearTimeout(timer);
+  return send();
+}
+
 async function send() {
   if (!pending || isSending) return;
   const sending = pending;

@@ -9,15 +9,32 @@ const typing = (target) => target.closest?.("input, textarea, select, [contented
 const pressable = (target) => target.closest?.("button, a, summary, [role=slider]");
 
 function recipe() {
-  const card = document.querySelector(".card:has(.lanes.is-here)") ?? document.querySelector(".card:has(.recipe)");
-  const details = card?.querySelector(".recipe");
-  if (!details) return;
-  details.open = !details.open;
-  // In sight, but not in focus: Space still pauses.
-  details.scrollIntoView({ block: "nearest" });
+  const here = document.querySelector(".card:has(.lanes.is-here), .item:has(.lanes.is-here)") ?? document.querySelector(".card, .item");
+  here?.querySelector("[data-drawer]")?.click();
+}
+
+// A track is marked where the focus is, else the one that plays.
+function mark(selector) {
+  const focused = document.activeElement?.closest("[data-item]");
+  const item = focused ?? document.querySelector(`[data-item="${player.state().track?.id}"]`);
+  const button = item?.querySelector(selector);
+  button?.click();
+  return Boolean(button);
+}
+
+const rate = (stars) => mark(`[data-stars="${stars}"]`);
+const isPair = () => player.state().group?.tracks.length > 1;
+
+function search() {
+  const field = document.querySelector("[type=search]");
+  field?.focus();
+  return Boolean(field);
 }
 
 const ALWAYS = { "?": () => dialog.showModal(), i: recipe };
+// Each says whether there was something to do it with.
+const MARKS = { f: () => mark("[data-favourite]"), "/": search, 3: () => rate(3), 4: () => rate(4), 5: () => rate(5) };
+const STARS_OR_LETTERS = ["1", "2"];
 const LISTENING = {
   " ": player.toggle,
   ArrowLeft: (event) => player.skip(event.shiftKey ? -1 : -5),
@@ -52,6 +69,8 @@ function key(event) {
   const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (ALWAYS[name]) {
     ALWAYS[name](event);
+  } else if (MARKS[name]?.() || (STARS_OR_LETTERS.includes(name) && !isPair() && rate(name))) {
+    // Done.
   } else if (LISTENING[name] && player.state().group) {
     LISTENING[name](event);
   } else if (name !== " " || !first()) {

@@ -17,7 +17,7 @@ function groupOf(lanes) {
     db: Number(dataset.db),
   }));
   const standIn = Math.max(0, tracks.findIndex(({ id }) => id === lanes.dataset.standIn));
-  return { id: lanes.dataset.lanes, title: lanes.dataset.title.trim(), song: lanes.dataset.song, standIn, tracks };
+  return { id: lanes.dataset.lanes, generation: lanes.dataset.generation, title: lanes.dataset.title.trim(), song: lanes.dataset.song, standIn, tracks };
 }
 
 const songsOfPage = () => [...document.querySelectorAll("[data-lanes]")].map(groupOf).filter(({ tracks }) => tracks.length);
@@ -59,6 +59,7 @@ const watcher = new IntersectionObserver((entries) => {
     const longest = Math.max(...tracksOf(target).map((lane) => lane.dataset.ms));
     tracksOf(target).forEach((lane) => draw(lane, longest));
     const axis = target.querySelector("[data-axis]");
+    if (!axis) continue;
     axis.dataset.seconds = longest / 1000;
     axis.classList.add("is-drawn");
     ruler.observe(axis);

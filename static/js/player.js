@@ -90,7 +90,7 @@ function draw() {
   wave.load(sound.track.peaks, sound.seconds);
 }
 
-// `song` is {id, title, song, standIn, tracks: [{id, letter, preview, peaks, ms, db}]}.
+// `song` is {id, generation, title, song, standIn, tracks: [{id, letter, preview, peaks, ms, db}]}.
 export function load(song, at = song.standIn) {
   const same = group?.id === song.id && group.tracks.map(({ id }) => id).join() === song.tracks.map(({ id }) => id).join();
   group = song;
@@ -106,7 +106,8 @@ export function load(song, at = song.standIn) {
 }
 
 export async function play() {
-  heard(group.id);
+  // Of somebody else's song nobody asks whether it was heard.
+  if (group.generation) heard(group.generation);
   trouble(false);
   await begun(sound.play());
 }

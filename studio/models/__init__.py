@@ -1,9 +1,11 @@
 """The studio's tables: fields, constraints and querysets, and no rules."""
 
 from studio.models.people import AccessToken, User, UserManager
+from studio.models.projects import Member, Project, ProjectQuerySet, ShareLink
 from studio.models.reconciliations import LineKind, Reconciliation, ReconciliationLine
 from studio.models.songs import (
     HOLD_REFERENCE,
+    TRACK_WORDS,
     Event,
     Generation,
     GenerationQuerySet,
@@ -18,6 +20,7 @@ from studio.models.writing import Draft, Preset
 
 __all__ = [
     "HOLD_REFERENCE",
+    "TRACK_WORDS",
     "AccessToken",
     "Draft",
     "Event",
@@ -25,9 +28,13 @@ __all__ = [
     "GenerationQuerySet",
     "IdempotencyKey",
     "LineKind",
+    "Member",
     "Preset",
+    "Project",
+    "ProjectQuerySet",
     "Reconciliation",
     "ReconciliationLine",
+    "ShareLink",
     "TagAudit",
     "Track",
     "TrackQuerySet",

@@ -45,6 +45,11 @@ class User(AbstractUser):
     def __str__(self) -> str:
         return self.email
 
+    @property
+    def shown_name(self) -> str:
+        """For others: the address is told to nobody."""
+        return self.get_full_name() or self.email.partition("@")[0]
+
 
 class AccessToken(models.Model):
     """A personal API token; only its hash is kept."""

@@ -3,14 +3,19 @@
 import uuid
 from typing import ClassVar, Final
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from studio.models.people import User
+from studio.models.projects import Member, Project
 from studio.states import GenerationState, MasterStorage, Purpose, RestoreTier, TrackState, Whose
 
 HOLD_REFERENCE: Final = "generation:"
+# As the index has it: another form of the same would not be found by it. No language: songs have many.
+TRACK_WORDS: Final = SearchVector("title", "words", config="simple")
 
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
@@ -180,6 +185,11 @@ class TrackQuerySet(models.QuerySet["Track"]):
     def in_trash(self) -> "TrackQuerySet":
         return self.kept().filter(trashed_at__isnull=False)
 
+    def within_reach_of(self, person: User) -> "TrackQuerySet":
+        """One's own in any state, and what lies in sight in a project that one is a member of."""
+        member = Exists(Member.objects.filter(project=OuterRef("project"), person=person))
+        return self.filter(Q(person=person) | (Q(trashed_at=None, hidden=False) & member))
+
     def in_doubt(self) -> "TrackQuerySet":
         """To be fetched, with something in the way that a person should know of."""
         return self.filter(state=TrackState.PENDING).exclude(alarm="")
@@ -196,6 +206,15 @@ class Track(models.Model):
     title = models.CharField(max_length=120)
     # A take that nobody accepted, an arm of an experiment: it is heard where it is judged, and nowhere else.
     hidden = models.BooleanField(default=False, db_default=False)
+
+    # What its person thinks of it, and where they put it. That the project is their own, a foreign key over both
+    # columns sees to.
+    rating = models.PositiveSmallIntegerField(null=True)
+    favourite = models.BooleanField(default=False, db_default=False)
+    project = models.ForeignKey(Project, on_delete=models.SET_NULL, null=True, related_name="tracks")
+    # Of its recipe what it is found by, beside the title: the description and the tags.
+    words = models.TextField(blank=True, default="", db_default="")
+    tags = models.JSONField(default=list, db_default=[])
 
     source_url = models.URLField(max_length=2000)
     reason_code = models.CharField(max_length=60, blank=True, default="")
@@ -257,6 +276,13 @@ class Track(models.Model):
                 condition=Q(master_storage__in=["RESTORING", "RESTORED"]),
                 name="track_asked_back",
             ),
+            GinIndex(TRACK_WORDS, name="track_words"),
+            GinIndex(fields=["tags"], opclasses=["jsonb_path_ops"], name="track_tags"),
+            models.Index(fields=["person", "-created_at", "-id"], condition=Q(favourite=True), name="track_favourites"),
+            models.Index(
+                fields=["person", "-created_at", "-id"], condition=Q(rating__isnull=False), name="track_rated"
+            ),
+            models.Index(fields=["project", "-created_at", "-id"], name="track_in_project"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["generation", "variation"], name="track_variation_once"),
@@ -274,6 +300,9 @@ class Track(models.Model):
                 name="track_ready_is_whole",
             ),
             models.CheckConstraint(condition=Q(variation__lte=1), name="track_variation_zero_or_one"),
+            models.CheckConstraint(
+                condition=Q(rating__isnull=True) | Q(rating__gte=1, rating__lte=5), name="track_rating_one_to_five"
+            ),
             models.CheckConstraint(condition=Q(dead_at=None) | Q(state="PENDING"), name="track_dead_is_pending"),
             models.CheckConstraint(condition=Q(trashed_at=None) | Q(state="READY"), name="track_trashed_was_ready"),
             models.CheckConstraint(

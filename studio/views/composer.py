@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 
 from django.utils.translation import gettext_lazy as _
 
-from studio import drafts, generations, presets, queries
+from studio import drafts, generations, presets, queries, recipes
 from studio.errors import AlreadyMade, NotFound, Problem
 from studio.forms import BIT_RATES, DEFAULTS, FORMATS, ComposerForm, Mode, SeedChoice, from_recipe
-from studio.models import User
+from studio.models import Generation, User
 from studio.tags import suggestions, taxonomy
 from studio.tags.suggestions import Suggestion
 from studio.views.people import PersonRequest
@@ -59,10 +59,22 @@ def _wanted(request: PersonRequest) -> Mapping[str, str] | None:
             fields: Mapping[str, str] = presets.own(request.user, int(asked["preset"])).fields
             return fields
         if asked.get("recipe"):
-            return from_recipe(queries.card(request.user, UUID(asked["recipe"])).generation.recipe)
+            generation = queries.card(request.user, UUID(asked["recipe"])).generation
+            return _taken(generation, asked.get("take", ""), drafts.read(request.user))
     except (NotFound, ValueError):
         return None
     return EXAMPLE if "example" in asked else None
+
+
+def _taken(generation: Generation, take: str, draft: Mapping[str, str]) -> Mapping[str, str]:
+    """All of a recipe, or only its seed or its words beside what is being written."""
+    if take == "seed":
+        return {**draft, "seed": str(generation.seed), "seed_choice": SeedChoice.NUMBER.value}
+    if take == "words":
+        given = generation.recipe.get("lyrics")
+        lyrics = (generation.written_lyrics if given is None else given) or ""
+        return {**draft, "mode": Mode.EXACT.value, "tags": ", ".join(recipes.tags_of(generation)), "lyrics": lyrics}
+    return from_recipe(generation.recipe)
 
 
 def composer(form: ComposerForm, person: User, key: str | None = None) -> dict[str, object]:

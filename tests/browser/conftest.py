@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from studio.management.commands.seed_demo import MUSICIAN
+from tests.browser import scenes
 from tests.journeys.stack import RunningStudio, running_studio
 
 WIDE = {"width": 1440, "height": 900}
@@ -49,6 +50,13 @@ def song_id(studio: RunningStudio) -> str:
     with studio.client(MUSICIAN) as client:
         made = client.post("/api/generations", json={"prompt": "Two of a kind", "num_songs": 2}).json()
         return str(studio.wait_for_state(client, made["id"], "READY")["id"])
+
+
+@pytest.fixture(scope="package")
+def album(studio: RunningStudio, song_id: str) -> dict[str, str]:
+    """A project with that song in it, and where to look at it."""
+    with studio.client(MUSICIAN) as client:
+        return scenes.make_album(client, client.get(f"/api/generations/{song_id}").json())
 
 
 class Visit:

@@ -41,6 +41,31 @@ def _start(client: httpx.Client, inputs: dict[str, Any]) -> str:
     return str(answer.json()["id"])
 
 
+def make_album(client: httpx.Client, song: dict[str, Any]) -> dict[str, str]:
+    """A project with a song in it, shared by link; where to look at it, at its recipe and at a difference."""
+    project = _asked(client.post("/api/projects", json={"title": "Songs for a night bus"}))["id"]
+    tracks = [track["id"] for track in song["tracks"]]
+    for number, track_id in enumerate(tracks):
+        wanted = {"project": project, "rating": 4 - number, "favourite": not number}
+        _asked(client.patch(f"/api/tracks/{track_id}", json=wanted))
+    link = _asked(client.post(f"/api/projects/{project}/links", json={}))
+    items = _asked(client.get("/api/tracks?limit=100"))["items"]
+    other = next((item["id"] for item in items if item["generation"] != song["id"]), tracks[-1])
+    return {
+        "song": f"/generations/{song['id']}/",
+        "recipe": f"/generations/{song['id']}/recipe/",
+        "project": f"/projects/{project}/",
+        "diff": f"/tracks/{tracks[0]}/diff/{other}",
+        "shared": link["path"],
+    }
+
+
+def _asked(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.is_success, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
 def lay_other_states() -> None:
     """A generation in each of the states that pass too fast or need something to go wrong; nothing works on them."""
     person = User.objects.get(email=MUSICIAN)

@@ -1,7 +1,7 @@
 """Takes a picture of every page in both sizes and both themes: `make screenshots`."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import cycle, product
 from pathlib import Path
@@ -33,7 +33,8 @@ class View:
 Picture = tuple[View, str, Theme]
 
 
-def views(song_id: str) -> Iterator[View]:
+def views(at: Mapping[str, str]) -> Iterator[View]:
+    """`at` says where the pages are whose addresses nobody knows beforehand."""
     yield View("studio", "/")
     yield View("studio-example", "/?example=1", lambda page: page.locator("#lyrics").scroll_into_view_if_needed())
     yield View("studio-tags", "/?example=1", _complete)
@@ -41,7 +42,17 @@ def views(song_id: str) -> Iterator[View]:
     yield View("songs-playing", "/#songs", _play)
     yield View("refused", "/?example=1", _refuse)
     yield View("keys", "/", lambda page: page.keyboard.press("?"))
-    yield View("song", f"/generations/{song_id}/", whole=True)
+    yield View("song", at["song"], whole=True)
+    yield View("library", "/library/")
+    yield View("library-grid", "/library/?view=grid")
+    yield View("library-chosen", "/library/", _choose)
+    yield View("library-nothing", "/library/?q=zither&rating=5")
+    yield View("recipe", at["recipe"], whole=True)
+    yield View("recipe-beside", "/", _open_recipe)
+    yield View("diff", at["diff"], whole=True)
+    yield View("projects", "/projects/")
+    yield View("project", at["project"], whole=True)
+    yield View("shared", at["shared"], who="stranger")
     yield View("empty", "/#songs", who="admin")
     yield View("budget", "/budget/", whole=True)
     yield View("trash", "/trash/")
@@ -77,16 +88,28 @@ def _refuse(page: Page) -> None:
     page.locator("#error-bpm p").wait_for()
 
 
-def all_pictures(song_id: str) -> list[Picture]:
+def _choose(page: Page) -> None:
+    for place in (0, 1):
+        page.locator("[data-choose]").nth(place).click()
+
+
+def _open_recipe(page: Page) -> None:
+    if page.viewport_size == SIZES["phone"]:
+        page.goto(page.url.rstrip("/") + "/#songs")
+    page.locator("[data-drawer]").last.click()
+    page.get_by_text("Vibe Strength").last.wait_for()
+
+
+def all_pictures(at: Mapping[str, str]) -> list[Picture]:
     """Every view in both sizes and themes."""
-    return list(product(views(song_id), SIZES, THEMES))
+    return list(product(views(at), SIZES, THEMES))
 
 
-def some_pictures(song_id: str) -> list[Picture]:
+def some_pictures(at: Mapping[str, str]) -> list[Picture]:
     """Every view once, but in both sizes where something is done on it, for each size has its own way to it."""
     looks = cycle(product(SIZES, THEMES))
     picked: list[Picture] = []
-    for view in views(song_id):
+    for view in views(at):
         size, theme = next(looks)
         picked.append((view, size, theme))
         if view.act:

@@ -22,6 +22,10 @@ MINE = (
     "/#songs",
     "/budget/",
     "/trash/",
+    "/library/",
+    "/library/?view=grid",
+    "/library/?q=nothing+like+it",
+    "/projects/",
     "/account/tokens/",
     "/accounts/password/set/",
     "/accounts/email/",
@@ -48,9 +52,11 @@ def violations(page: Page) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
-def test_no_page_has_an_accessibility_fault(visit: Visit, song_id: str, theme: str, size: dict[str, int]) -> None:
+def test_no_page_has_an_accessibility_fault(
+    visit: Visit, album: dict[str, str], theme: str, size: dict[str, int]
+) -> None:
     faults = {}
-    for logged_in, paths in ((True, (*MINE, f"/generations/{song_id}/")), (False, STRANGERS)):
+    for logged_in, paths in ((True, (*MINE, *album.values())), (False, (*STRANGERS, album["shared"]))):
         with visit.context(viewport=size, color_scheme=theme, logged_in=logged_in, has_touch=size is PHONE) as context:
             for path in paths:
                 page = context.new_page()
@@ -64,18 +70,18 @@ def test_no_page_has_an_accessibility_fault(visit: Visit, song_id: str, theme: s
     assert {path: found for path, found in faults.items() if found} == {}
 
 
-def test_no_page_is_wider_than_a_phone(visit: Visit, song_id: str) -> None:
+def test_no_page_is_wider_than_a_phone(visit: Visit, album: dict[str, str]) -> None:
     with visit.context(viewport=PHONE, has_touch=True) as context:
         page = context.new_page()
-        for path in (*MINE, f"/generations/{song_id}/"):
+        for path in (*MINE, *album.values()):
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
 
 
-def test_everything_to_touch_is_large_enough_on_a_phone(visit: Visit, song_id: str) -> None:
+def test_everything_to_touch_is_large_enough_on_a_phone(visit: Visit, album: dict[str, str]) -> None:
     with visit.context(viewport=PHONE, has_touch=True) as context:
         page = context.new_page()
-        for path in ("/", "/?example=1", "/#songs", f"/generations/{song_id}/"):
+        for path in ("/", "/?example=1", "/#songs", "/library/", "/library/?view=grid", *album.values()):
             page.goto(path)
             page.wait_for_timeout(300)
             small = page.evaluate(TOO_SMALL)

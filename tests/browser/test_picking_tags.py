@@ -76,8 +76,8 @@ def test_an_unknown_tag_is_kept_marked_and_sent_on(page: Page) -> None:
     page.locator("#generate").click()
     song = page.locator(".card", has_text="With a tag of my own")
     expect(song).to_be_visible()
-    song.locator(".recipe summary").click()
-    expect(song.locator(".recipe-list")).to_contain_text("zz9 of my own, warm")
+    song.get_by_role("link", name="Recipe").click()
+    expect(page.locator("#drawer .recipe-list")).to_contain_text("zz9 of my own, warm")
 
 
 def test_an_own_tag_is_the_last_choice_in_the_list(page: Page) -> None:

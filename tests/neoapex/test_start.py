@@ -331,8 +331,8 @@ def test_a_price_that_can_t_be_read_is_named(monkeypatch: pytest.MonkeyPatch, gi
 
 
 READING = re.compile(
-    r"""\b(?:read\.)?(?:text|url|whole_number|days_or_off|one_of|switch|names|networks|rate|prices|dollars_as_micros|redis_url"""
-    r"""|webhook_secret)\(\s*"([A-Z0-9_]+)\""""
+    r"""\b(?:read\.)?(?:text|url|whole_number|days_or_off|one_of|switch|names|networks|rate|prices|dollars_as_micros"""
+    r"""|redis_url|webhook_secret)\(\s*"([A-Z0-9_]+)\""""
 )
 LISTED = re.compile(r"^#? ?([A-Z][A-Z0-9_]+)=", re.MULTILINE)
 RECORD = """
