@@ -23,6 +23,28 @@ class Purpose(TextChoices):
     ARM = "ARM"
 
 
+class SourceAudio(TextChoices):
+    """Which file of a track something is made from."""
+
+    MASTER = "MASTER"
+    PREVIEW = "PREVIEW"
+
+
+class RetouchState(TextChoices):
+    OPEN = "OPEN"
+    ACCEPTED = "ACCEPTED"
+    ABANDONED = "ABANDONED"
+
+
+class Verdict(TextChoices):
+    """Why a take won't do."""
+
+    WRONG_WORDS = "WRONG_WORDS"
+    WRONG_VOICE = "WRONG_VOICE"
+    GLITCH = "GLITCH"
+    OTHER = "OTHER"
+
+
 class TrackState(TextChoices):
     PENDING = "PENDING"
     READY = "READY"

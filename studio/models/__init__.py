@@ -2,6 +2,7 @@
 
 from studio.models.people import AccessToken, User, UserManager
 from studio.models.reconciliations import LineKind, Reconciliation, ReconciliationLine
+from studio.models.retouches import Retouch, RetouchQuerySet, Take
 from studio.models.songs import (
     HOLD_REFERENCE,
     Event,
@@ -28,7 +29,10 @@ __all__ = [
     "Preset",
     "Reconciliation",
     "ReconciliationLine",
+    "Retouch",
+    "RetouchQuerySet",
     "TagAudit",
+    "Take",
     "Track",
     "TrackQuerySet",
     "User",
