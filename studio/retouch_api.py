@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from ninja import Header, Router
 from ninja.responses import Status
 
-from studio import extensions, queries, retouches
+from studio import extensions, lineage, queries, retouches
 from studio.api import Key, object_of, person_of
 from studio.errors import InvalidInput, NotFound, Problem
 from studio.fal.schemas import ExtendInput, InpaintInput
@@ -157,6 +157,16 @@ def start_extension(request: HttpRequest, idempotency_key: AskedOnce = None) -> 
         person=person, track_id=track_id, inputs=inputs, audio=audio, idempotency_key=idempotency_key
     )
     return Status(201 if new else 200, GenerationOut.of(queries.card(person, generation.pk)))
+
+
+@router.get(
+    "/tracks/{track_id}/lineage",
+    response={200: dict[str, Any], 401: ErrorOut, 404: ErrorOut},
+    tags=["retouches"],
+)
+def read_lineage(request: HttpRequest, track_id: UUID) -> dict[str, Any]:
+    """Everything that came from the song that the track belongs to, with what was changed and what it cost."""
+    return lineage.document(lineage.tree(person_of(request), track_id))
 
 
 def _asked(request: HttpRequest) -> tuple[UUID, str, dict[str, Any]]:

@@ -11,18 +11,19 @@ const waves = new WeakMap();
 
 const tracksOf = (lanes) => [...lanes.querySelectorAll("[data-track]")];
 
-function groupOf(lanes) {
+export function groupOf(lanes) {
   const tracks = tracksOf(lanes).map(({ dataset }) => ({
     id: dataset.track, letter: dataset.letter, preview: dataset.preview, peaks: dataset.peaks, ms: Number(dataset.ms),
     db: Number(dataset.db),
   }));
   const standIn = Math.max(0, tracks.findIndex(({ id }) => id === lanes.dataset.standIn));
-  return { id: lanes.dataset.lanes, title: lanes.dataset.title.trim(), song: lanes.dataset.song, standIn, tracks };
+  const { compare } = lanes.dataset;
+  return { id: lanes.dataset.lanes, title: lanes.dataset.title.trim(), song: lanes.dataset.song, standIn, tracks, compare };
 }
 
 const songsOfPage = () => [...document.querySelectorAll("[data-lanes]")].map(groupOf).filter(({ tracks }) => tracks.length);
 
-function load(lane) {
+export function load(lane) {
   const lanes = lane.closest("[data-lanes]");
   const group = groupOf(lanes);
   if (player.state().group?.id !== group.id) queue.begin(group, songsOfPage());
