@@ -55,7 +55,8 @@ class Region {
     this.form.elements.lyrics.addEventListener("input", () => this.markLines());
   }
 
-  other = (name) => (name === "from" ? this.to : this.from);
+  // The end that stays when this one moves.
+  other = (name) => (name === "to" ? this.from : this.to);
 
   // What was typed stands as it was typed; the server judges it.
   typed() {
@@ -69,10 +70,10 @@ class Region {
     return this.snap?.checked ? Math.round(time / beat) * beat : time;
   }
 
-  set(one, other, keep = "") {
+  set(one, other, keepsEnd = false) {
     let [from, to] = [Math.min(one, other), Math.max(one, other)].map((time) => Math.min(Math.max(0, this.beat(time)), this.seconds));
     if (to - from < this.shortest) {
-      if (keep === "to") from = Math.max(0, to - this.shortest);
+      if (keepsEnd) from = Math.max(0, to - this.shortest);
       to = Math.min(this.seconds, from + this.shortest);
       from = Math.min(from, to - this.shortest);
     }
@@ -99,7 +100,7 @@ class Region {
     this.note.textContent = to - this.from < this.shortest - 0.0005 ? saysShort.replace("#", length)
       : says.replace("#", length).replace("#", clock(this.seconds));
     for (const end of this.ends) {
-      const at = end.dataset.partEnd === "from" ? this.from : to;
+      const at = end.dataset.partEnd === "to" ? to : this.from;
       end.setAttribute("aria-valuemax", String(Math.round(this.seconds)));
       end.setAttribute("aria-valuenow", String(Math.round(at * 10) / 10));
       end.setAttribute("aria-valuetext", `${clock(at)}.${Math.floor((at * 10) % 10)}`);
@@ -114,8 +115,8 @@ class Region {
     if (!by) return;
     event.preventDefault();
     event.stopPropagation();
-    if (name === "from") this.set(Math.min(this.from + by, this.to - this.shortest), this.to, "from");
-    else this.set(this.from, Math.max(this.to + by, this.from + this.shortest), "to");
+    if (name === "to") this.set(this.from, Math.max(this.to + by, this.from + this.shortest));
+    else this.set(Math.min(this.from + by, this.to - this.shortest), this.to, true);
   }
 
   // From where it was pressed, or from the end that stays, to where the finger is.
@@ -125,7 +126,7 @@ class Region {
     const { left, width } = this.area.getBoundingClientRect();
     const at = (move) => Math.min(Math.max(0, (move.clientX - left) / width), 1) * this.seconds;
     const anchor = stays ?? at(event);
-    const drag = (move) => this.set(anchor, at(move), at(move) < anchor ? "to" : "from");
+    const drag = (move) => this.set(anchor, at(move), at(move) < anchor);
     const target = event.currentTarget;
     target.setPointerCapture(event.pointerId);
     target.addEventListener("pointermove", drag);
