@@ -15,7 +15,7 @@ from studio.errors import NotFound
 from studio.fal import breaker
 from studio.models import Generation, GenerationQuerySet, Track, User
 from studio.states import GenerationState as State
-from studio.states import TrackState
+from studio.states import Purpose, TrackState
 
 Phase = Literal["waiting", "sent", "running", "saving", "ready", "failed", "cancelled"]
 
@@ -76,6 +76,18 @@ class Card:
     def turned_down_db(self) -> dict[UUID, float]:
         """By how much each variation is played softer than it is, so that none wins by being loud."""
         return dict(zip((track.pk for track in self.kept), matched([t.loudness_lufs for t in self.kept]), strict=True))
+
+    @property
+    def added_ms(self) -> dict[UUID, tuple[int, int]]:
+        """Which part of each variation an extension added to its source."""
+        source, recipe = self.generation.source, self.generation.recipe
+        if source is None or self.generation.purpose != Purpose.EXTENSION:
+            return {}
+        kept = max(0, (source.duration_ms or 0) - round(1000 * (recipe.get("crop_duration") or 0)))
+        whole = {track.pk: track.duration_ms or 0 for track in self.kept}
+        if recipe.get("side") == "left":
+            return {pk: (0, max(0, ms - kept)) for pk, ms in whole.items()}
+        return {pk: (min(kept, ms), ms) for pk, ms in whole.items()}
 
     @property
     def turned_down(self) -> Track | None:

@@ -1,6 +1,7 @@
 """The names of states and kinds. They are stored and shown to others: never renamed."""
 
 from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
 
 
 class GenerationState(TextChoices):
@@ -39,10 +40,10 @@ class RetouchState(TextChoices):
 class Verdict(TextChoices):
     """Why a take won't do."""
 
-    WRONG_WORDS = "WRONG_WORDS"
-    WRONG_VOICE = "WRONG_VOICE"
-    GLITCH = "GLITCH"
-    OTHER = "OTHER"
+    WRONG_WORDS = "WRONG_WORDS", _("Wrong words")
+    WRONG_VOICE = "WRONG_VOICE", _("Wrong voice")
+    GLITCH = "GLITCH", _("Glitch")
+    OTHER = "OTHER", _("Other")
 
 
 class TrackState(TextChoices):

@@ -31,7 +31,7 @@ function hear(what) {
     player.other();
     return;
   }
-  if (player.state().group?.id !== lanes.dataset.lanes) load(lanes.querySelector("[data-track]:last-of-type") ?? lanes.querySelector("[data-track]"));
+  if (player.state().group?.id !== lanes.dataset.lanes) load([...lanes.querySelectorAll("[data-track]")].at(-1));
   player.loopPart(what === "section" ? sectionOf(lanes) : null);
   if (!player.state().playing) player.play();
 }

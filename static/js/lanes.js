@@ -49,7 +49,17 @@ function draw(lane, longest) {
   });
   waves.set(lane, waveform);
   waveform.load(lane.dataset.peaks, lane.dataset.ms / 1000, lane.dataset.ms / longest);
+  if (lane.dataset.addedFrom) markAdded(lane, longest);
   paint(lane.closest("[data-lanes]"));
+}
+
+// What an extension added, in a second colour.
+function markAdded(lane, longest) {
+  const { addedFrom, addedTo } = lane.dataset;
+  const mark = document.createElement("span");
+  mark.className = "added-mark";
+  Object.assign(mark.style, { left: `${(addedFrom / longest) * 100}%`, width: `${((addedTo - addedFrom) / longest) * 100}%` });
+  lane.querySelector("[data-wave]").append(mark);
 }
 
 // Only what comes into sight is drawn: a feed has many songs.

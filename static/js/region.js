@@ -98,7 +98,7 @@ class Region {
     const length = Math.round((to - this.from) * 10) / 10;
     const { says, saysShort } = this.root.dataset;
     this.note.textContent = to - this.from < this.shortest - 0.0005 ? saysShort.replace("#", length)
-      : says.replace("#", length).replace("#", clock(this.seconds));
+      : says.replace("#", length).replace("#", clock(Math.round(this.seconds)));
     for (const end of this.ends) {
       const at = end.dataset.partEnd === "to" ? to : this.from;
       end.setAttribute("aria-valuemax", String(Math.round(this.seconds)));

@@ -66,7 +66,7 @@ def _blocks(one: Part, other: Part, duration_ms: int) -> Iterator[tuple[int, Mon
 
 
 def _mono(samples: Pcm) -> Mono:
-    return samples.mean(axis=1) / 32768.0
+    return np.asarray(samples.mean(axis=1), np.float64) / 32768.0
 
 
 class _Sums:

@@ -75,8 +75,8 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         choices=[
-                            ("WRONG_WORDS", "Wrong Words"),
-                            ("WRONG_VOICE", "Wrong Voice"),
+                            ("WRONG_WORDS", "Wrong words"),
+                            ("WRONG_VOICE", "Wrong voice"),
                             ("GLITCH", "Glitch"),
                             ("OTHER", "Other"),
                         ],

@@ -221,7 +221,10 @@ def changes(node: Node) -> list[str]:
     """What is another one than in the recipe of the track that it was made from."""
     told = []
     for name, value in node.changed.items():
+        if name == "side" or not value:
+            continue
         shown = f"{value['start']:g}–{value['end']:g} s" if isinstance(value, dict) else value
+        shown = f"{shown:g}" if isinstance(shown, float) else shown
         words = label(name)
         told.append(_("other %s") % words.lower() if value == "changed" else f"{words} {shown}")
     return told

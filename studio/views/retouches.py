@@ -57,7 +57,7 @@ def _choose(
         "key": key or new_key(),
         "tag_groups": TAG_GROUPS,
         "quote": generations.quote_price(request.user, retouches.ENDPOINT),
-        "shortest": retouches.SHORTEST_SECONDS,
+        "shortest": f"{retouches.SHORTEST_SECONDS:g}",
         "retries": settings.NEOAPEX_INPAINT_MAX_RETRIES,
         "bpm": bpm if isinstance(bpm, int) else None,
     }

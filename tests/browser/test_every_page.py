@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser import retouch_scene
 from tests.browser.conftest import PHONE, WIDE, Visit
+from tests.journeys.stack import RunningStudio
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -36,6 +38,12 @@ TOO_SMALL = f"""() => [...document.querySelectorAll('{TOUCHED}')]
     .map(([html, box]) => `${{html}} ${{box.height}}`)"""
 
 
+@pytest.fixture(scope="module")
+def made_from(studio: RunningStudio) -> tuple[str, ...]:
+    """The pages of what is made from a track."""
+    return retouch_scene.make(studio).paths
+
+
 def violations(page: Page) -> list[str]:
     page.evaluate(AXE.read_text())
     found = page.evaluate(f"axe.run(document, {json.dumps(RULES)}).then(({{violations}}) => violations)")
@@ -45,9 +53,11 @@ def violations(page: Page) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
-def test_no_page_has_an_accessibility_fault(visit: Visit, song_id: str, theme: str, size: dict[str, int]) -> None:
+def test_no_page_has_an_accessibility_fault(
+    visit: Visit, song_id: str, made_from: tuple[str, ...], theme: str, size: dict[str, int]
+) -> None:
     faults = {}
-    for logged_in, paths in ((True, (*MINE, f"/generations/{song_id}/")), (False, STRANGERS)):
+    for logged_in, paths in ((True, (*MINE, *made_from, f"/generations/{song_id}/")), (False, STRANGERS)):
         with visit.context(viewport=size, color_scheme=theme, logged_in=logged_in, has_touch=size is PHONE) as context:
             for path in paths:
                 page = context.new_page()
@@ -61,18 +71,18 @@ def test_no_page_has_an_accessibility_fault(visit: Visit, song_id: str, theme: s
     assert {path: found for path, found in faults.items() if found} == {}
 
 
-def test_no_page_is_wider_than_a_phone(visit: Visit, song_id: str) -> None:
+def test_no_page_is_wider_than_a_phone(visit: Visit, song_id: str, made_from: tuple[str, ...]) -> None:
     with visit.context(viewport=PHONE, has_touch=True) as context:
         page = context.new_page()
-        for path in (*MINE, f"/generations/{song_id}/"):
+        for path in (*MINE, *made_from, f"/generations/{song_id}/"):
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
 
 
-def test_everything_to_touch_is_large_enough_on_a_phone(visit: Visit, song_id: str) -> None:
+def test_everything_to_touch_is_large_enough_on_a_phone(visit: Visit, song_id: str, made_from: tuple[str, ...]) -> None:
     with visit.context(viewport=PHONE, has_touch=True) as context:
         page = context.new_page()
-        for path in ("/", "/?example=1", "/#songs", f"/generations/{song_id}/"):
+        for path in ("/", "/?example=1", "/#songs", *made_from, f"/generations/{song_id}/"):
             page.goto(path)
             page.wait_for_timeout(300)
             small = page.evaluate(TOO_SMALL)

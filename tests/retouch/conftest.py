@@ -2,7 +2,6 @@
 
 import io
 import wave
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +71,7 @@ def rings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def fal(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockFalClient]:
+def fal(monkeypatch: pytest.MonkeyPatch) -> MockFalClient:
     client = MockFalClient()
     monkeypatch.setattr(dispatch, "from_settings", lambda: client)
     return client
@@ -122,6 +121,3 @@ def browser(ada: User) -> Client:
     client = Client()
     client.force_login(ada, "allauth.account.auth_backends.AuthenticationBackend")
     return client
-
-
-Maker = Callable[..., Track]

@@ -49,7 +49,7 @@ def family(ada: User, track: Track) -> dict[str, Track]:
 def test_every_member_of_a_family_shows_the_same_tree(ada: User, family: dict[str, Track], asked: str) -> None:
     found = lineage.tree(ada, family[asked].pk)
     [root] = found.roots
-    extension = ("extension", ONE_SONG, [])
+    extension: Any = ("extension", ONE_SONG, [])
     takes = [("retouch", ONE_SONG, []), ("retouch", ONE_SONG, [extension])]
     assert shape(root) == ("variation", ONE_SONG, takes)
     assert found.total_micros == 4 * ONE_SONG

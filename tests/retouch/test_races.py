@@ -4,7 +4,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from studio import extensions, retouches, trash
-from studio.errors import RetriesExhausted, TakeInUse, TakePending, TrackHidden, TrackInTrash
+from studio.errors import NothingToUndo, RetriesExhausted, TakeInUse, TakePending, TrackHidden, TrackInTrash
 from studio.models import Generation, Take, Track, User
 from tests.retouch.scenes import WORDS, begun, delivered, last_take
 from tests.studio.people import ONE_SONG, errors_in, money_of, race
@@ -73,7 +73,7 @@ def test_an_undo_and_what_derives_from_the_take_never_both_happen(ada: User, tra
     made.refresh_from_db()
     derived = Generation.objects.filter(source=made).count()
     assert made.hidden == (derived == 0)
-    assert {type(error) for error in errors} <= {TakeInUse, TrackHidden, retouches.NothingToUndo}
+    assert {type(error) for error in errors} <= {TakeInUse, TrackHidden, NothingToUndo}
 
 
 def test_a_trash_and_a_start_at_once_leave_no_retouch_of_what_was_trashed_first(ada: User, track: Track) -> None:
