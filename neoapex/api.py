@@ -24,6 +24,7 @@ from studio.endpoints import NotDirect, UnknownEndpoint
 from studio.library_api import router as library_router
 from studio.media.errors import HouseFault
 from studio.models import User
+from studio.retouch_api import router as retouch_router
 from studio.statement_api import router as ledger_router
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ api = Described(
 )
 api.add_router("", studio_router)
 api.add_router("", library_router)
+api.add_router("", retouch_router)
 api.add_router("/credits", credits_router)
 api.add_router("/ledger", ledger_router)
 
@@ -89,6 +91,15 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.NoRestore: 503,
     studio.NoSuchFormat: 409,
     studio.InvalidRegion: 422,
+    studio.TrackHidden: 409,
+    studio.SourceTooLarge: 422,
+    studio.RetriesExhausted: 409,
+    studio.TakePending: 409,
+    studio.RetouchOver: 409,
+    studio.TakeNotReady: 409,
+    studio.VerdictMissing: 422,
+    studio.NothingToUndo: 409,
+    studio.TakeInUse: 409,
     studio.StaleTransition: 409,
     studio.TooManyWaiting: 429,
     studio.RateReached: 429,

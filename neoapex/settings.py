@@ -61,6 +61,10 @@ NEOAPEX_SWEEP_AFTER = read.whole_number("NEOAPEX_SWEEP_AFTER", 300, at_least=1)
 NEOAPEX_LOST_AFTER = read.whole_number("NEOAPEX_LOST_AFTER", 1800, at_least=1)
 NEOAPEX_LOST_RELEASE = read.whole_number("NEOAPEX_LOST_RELEASE", 86_400, at_least=1)
 NEOAPEX_QUEUE_TIMEOUT = read.whole_number("NEOAPEX_QUEUE_TIMEOUT", 3600, at_least=1)
+# Retries of a retouch after its first take; who has judged them all accepts one or keeps the original.
+NEOAPEX_INPAINT_MAX_RETRIES = read.whole_number("NEOAPEX_INPAINT_MAX_RETRIES", 3, at_least=1)
+# How fal gets the audio of a track: by a link into the bucket where it looks public, else by fal's own upload.
+NEOAPEX_SOURCE_BY = read.one_of("NEOAPEX_SOURCE_BY", "auto", ("auto", "link", "upload"))
 NEOAPEX_FAL_SLOTS = read.whole_number("NEOAPEX_FAL_SLOTS", 2, at_least=1)
 NEOAPEX_USER_SLOTS = read.whole_number("NEOAPEX_USER_SLOTS", 2, at_least=1)
 NEOAPEX_USER_WAITING = read.whole_number("NEOAPEX_USER_WAITING", 20, at_least=1)

@@ -51,8 +51,8 @@ def person_of(request: HttpRequest) -> User:
     return request.user
 
 
-def body_of(request: HttpRequest) -> tuple[str, dict[str, Any]]:
-    """The endpoint that is asked for and its inputs, unjudged: the endpoint's own schema judges them."""
+def object_of(request: HttpRequest) -> dict[str, Any]:
+    """The JSON object that came, unjudged."""
     if request.content_type != "application/json":
         raise HttpError(415, "Send JSON, as `Content-Type: application/json`.")
     try:
@@ -61,6 +61,12 @@ def body_of(request: HttpRequest) -> tuple[str, dict[str, Any]]:
         raise HttpError(400, "no JSON") from None
     if not isinstance(body, dict):
         raise HttpError(400, "no object")
+    return body
+
+
+def body_of(request: HttpRequest) -> tuple[str, dict[str, Any]]:
+    """The endpoint that is asked for and its inputs, unjudged: the endpoint's own schema judges them."""
+    body = object_of(request)
     endpoint = body.pop("endpoint", "text-to-music")
     if not isinstance(endpoint, str):
         hint = "Give it as text, or leave it out."

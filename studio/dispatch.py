@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from studio import doorbell, endpoints, settling, tracing, transitions, turns
+from studio import doorbell, endpoints, settling, sources, tracing, transitions, turns
 from studio.endpoints import UnknownEndpoint
 from studio.errors import StaleTransition
 from studio.fal import breaker
@@ -16,6 +16,7 @@ from studio.fal.client import from_settings
 from studio.fal.errors import Ambiguous, FalError, NotAccepted, Said
 from studio.fal.resilience import MAX_TRIES, wait_seconds
 from studio.models import Generation
+from studio.sources import SourceOutOfReach
 from studio.states import GenerationState as State
 
 logger = logging.getLogger(__name__)
@@ -92,11 +93,18 @@ def submit(generation: Generation, *, is_probe: bool = False) -> None:
     """POST a generation that was just claimed, once, and book what the answer means."""
     try:
         endpoint = endpoints.get(generation.endpoint)
-        arguments = endpoint.input_schema.model_validate(generation.recipe).to_fal()
+        recipe = endpoint.input_schema.model_validate(generation.recipe)
         client = from_settings()
+        arguments = sources.placed(recipe, generation, client).to_fal()
     except (UnknownEndpoint, ValueError) as error:
         logger.exception("can't be sent", extra={"generation": str(generation.pk)})
         _end(generation, Unsendable(said=Said(raw=type(error).__name__)))
+        return
+    except FalError as error:
+        # Of the audio that it is made from: the song itself has not been asked for.
+        if error.provider_failed:
+            breaker.note(error)
+        _not_taken(generation, error, is_probe=is_probe)
         return
     try:
         submission = client.submit(endpoint.fal_id, arguments, webhook_url=webhook_url(generation))
@@ -145,7 +153,7 @@ def _back_in_line(generation: Generation, error: FalError, *, is_spared: bool = 
         elif is_spared:
             transitions.advance(current, State.QUEUED, run_at=Now(), attempts=current.attempts - 1)
         elif current.attempts >= MAX_TRIES:
-            settling.fail(current, GaveUp(said=error.said))
+            settling.fail(current, error if isinstance(error, SourceOutOfReach) else GaveUp(said=error.said))
         else:
             wait = wait_seconds(current.attempts, error.retry_after_seconds)
             transitions.advance(current, State.QUEUED, run_at=timezone.now() + timedelta(seconds=wait))

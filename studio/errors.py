@@ -221,6 +221,59 @@ class InvalidRegion(StudioError):
     hint = _("Give start and end in seconds, the end after the start, and at most 60 seconds between them.")
 
 
+class TrackHidden(StudioError):
+    code = "track_hidden"
+    message = _("This is a take that nobody has accepted, so nothing is made from it.")
+    hint = _("Accept it first; that costs nothing.")
+
+
+class SourceTooLarge(StudioError):
+    code = "source_too_large_for_fal"
+    message = _("The master is too large to be handed to fal.")
+    hint = _("Have it made from the MP3, or take a shorter track.")
+
+
+class RetriesExhausted(StudioError):
+    code = "retries_exhausted"
+    message = _("All retries of this retouch are used.")
+    hint = _("Accept one of the takes, keep the original, or begin a new retouch with another section or other words.")
+
+
+class TakePending(StudioError):
+    code = "take_pending"
+    message = _("A take is still under way.")
+    hint = _("Wait until it can be heard and judged, or cancel it.")
+
+
+class RetouchOver(StudioError):
+    code = "retouch_over"
+    message = _("This retouch is over.")
+    hint = _("Begin a new one from the track.")
+
+
+class TakeNotReady(StudioError):
+    code = "take_not_ready"
+    message = _("This take can't be heard, so it can't be accepted.")
+    hint = _("Choose one that is ready.")
+
+
+class VerdictMissing(StudioError):
+    code = "verdict_missing"
+    message = _("Say first why the last take won't do.")
+    hint = _("WRONG_WORDS, WRONG_VOICE, GLITCH, or OTHER with a few words.")
+
+
+class NothingToUndo(StudioError):
+    code = "nothing_to_undo"
+    message = _("No take of this retouch is accepted.")
+
+
+class TakeInUse(StudioError):
+    code = "take_in_use"
+    message = _("Something else was made from the accepted take, so it stays.")
+    hint = _("Begin a new retouch from the track.")
+
+
 class AccountClosed(StudioError):
     """A deactivated person's request that came in just before, and would have started something after."""
 

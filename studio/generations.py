@@ -43,7 +43,7 @@ from studio.fal import breaker
 from studio.fal.schemas import explain
 from studio.models import Generation, IdempotencyKey, Track, User
 from studio.states import GenerationState as State
-from studio.states import Purpose
+from studio.states import Purpose, SourceAudio
 
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 IDEMPOTENCY_KEPT = timedelta(hours=24)
@@ -84,6 +84,17 @@ def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote
         cost = _price_of_unusable(endpoint, inputs)
         return Quote(cost, available, None if cost is None else available - cost, problems)
     cost = pricing.price_micros(chosen.key, recipe.num_songs)
+    existing = already_made.find(person, already_made.digest_of(chosen.key, recipe.model_dump(mode="json")))
+    return _quote_at(person, balance, cost, existing)
+
+
+def quote_price(person: User, endpoint: str) -> Quote:
+    """The same for one song of an endpoint, before anything is typed. :raises UnknownEndpoint: it is none of ours."""
+    return _quote_at(person, balances.balance(person), pricing.price_micros(endpoint, 1))
+
+
+def _quote_at(person: User, balance: Balance, cost: int, existing: Sequence[Track] = ()) -> Quote:
+    available = balance.available_micros
     passing = _what_passes(person)
     refusals: list[StudioError | LedgerError] = list(passing)
     if refusal := _refusal_of_money(person, balance, cost):
@@ -91,7 +102,6 @@ def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote
     reasons = [Problem(error.code, str(error.message), str(error.hint)) for error in refusals]
     again = max((error.retry_after_seconds for error in passing), default=None)
     delay = "" if reasons else _what_delays(person)
-    existing = already_made.find(person, already_made.digest_of(chosen.key, recipe.model_dump(mode="json")))
     return Quote(cost, available, available - cost, reasons, again, delay, existing)
 
 
@@ -214,7 +224,13 @@ def _refuse_to_start(person: User, out_of_reach_seconds: int) -> None:
 
 
 def put_in_line(
-    person: User, endpoint: Endpoint, recipe: Any, *, purpose: Purpose = Purpose.SONG, source: Track | None = None
+    person: User,
+    endpoint: Endpoint,
+    recipe: Any,
+    *,
+    purpose: Purpose = Purpose.SONG,
+    source: Track | None = None,
+    source_audio: str = SourceAudio.MASTER,
 ) -> Generation:
     """Write a generation with its hold, inside `admitted`; `recipe` is the endpoint's schema, judged already.
 
@@ -231,6 +247,7 @@ def put_in_line(
         endpoint=endpoint.key,
         purpose=purpose,
         source=source,
+        source_audio=source_audio,
         recipe=inputs,
         seed=recipe.seed,
         num_songs=recipe.num_songs,

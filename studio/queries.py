@@ -15,7 +15,7 @@ from studio.errors import NotFound
 from studio.fal import breaker
 from studio.models import Generation, GenerationQuerySet, Track, User
 from studio.states import GenerationState as State
-from studio.states import TrackState
+from studio.states import Purpose, TrackState
 
 Phase = Literal["waiting", "sent", "running", "saving", "ready", "failed", "cancelled"]
 
@@ -75,7 +75,19 @@ class Card:
     @property
     def turned_down_db(self) -> dict[UUID, float]:
         """By how much each variation is played softer than it is, so that none wins by being loud."""
-        return dict(zip((track.pk for track in self.kept), _matched([t.loudness_lufs for t in self.kept]), strict=True))
+        return dict(zip((track.pk for track in self.kept), matched([t.loudness_lufs for t in self.kept]), strict=True))
+
+    @property
+    def added_ms(self) -> dict[UUID, tuple[int, int]]:
+        """Which part of each variation an extension added to its source."""
+        source, recipe = self.generation.source, self.generation.recipe
+        if source is None or self.generation.purpose != Purpose.EXTENSION:
+            return {}
+        kept = max(0, (source.duration_ms or 0) - round(1000 * (recipe.get("crop_duration") or 0)))
+        whole = {track.pk: track.duration_ms or 0 for track in self.kept}
+        if recipe.get("side") == "left":
+            return {pk: (0, max(0, ms - kept)) for pk, ms in whole.items()}
+        return {pk: (min(kept, ms), ms) for pk, ms in whole.items()}
 
     @property
     def turned_down(self) -> Track | None:
@@ -191,7 +203,7 @@ def unfinished_count(person: User) -> int:
     return Generation.objects.of(person).filter(finished_at=None).count()
 
 
-def _matched(loudness_lufs: Sequence[float | None]) -> list[float]:
+def matched(loudness_lufs: Sequence[float | None]) -> list[float]:
     """For each how many dB it is turned down to sound as loud as the softest. Nothing where one has no loudness."""
     known = [lufs for lufs in loudness_lufs if lufs is not None]
     if len(known) < len(loudness_lufs):
@@ -200,7 +212,9 @@ def _matched(loudness_lufs: Sequence[float | None]) -> list[float]:
 
 
 def _with_tracks(rows: GenerationQuerySet) -> GenerationQuerySet:
-    return rows.prefetch_related(Prefetch("tracks", queryset=Track.objects.order_by("variation")))
+    return rows.select_related("source").prefetch_related(
+        Prefetch("tracks", queryset=Track.objects.order_by("variation"))
+    )
 
 
 def _cards(generations: Sequence[Generation]) -> list[Card]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from studio import endpoints
 from studio.models import Generation, Track
+from studio.states import SourceAudio
 
 ATTRIBUTION: Final = "Made with Sonauto v2 (sonauto.ai) on fal.ai"
 # Well below what an index takes, whatever fal writes.
@@ -23,6 +24,8 @@ def inputs(generation: Generation) -> dict[str, Any]:
         # The address is another one each time, and lives for an hour; the track stays.
         del given["audio_url"]
         given["source"] = str(generation.source_id)
+        if generation.source_audio != SourceAudio.MASTER:
+            given["source_audio"] = generation.source_audio
     return given
 
 

@@ -142,7 +142,9 @@ def _can_be_kept(url: str) -> bool:
 
 
 def title_of(generation: Generation) -> str:
-    """A name for a song until the person gives it one: the first words of what was asked for."""
+    """A name for a song until the person gives it one: its source's, or the first words of what was asked for."""
+    if generation.source is not None:
+        return generation.source.title
     recipe = generation.recipe
     text = recipe.get("prompt") or ", ".join(recipe.get("tags") or []) or _("Untitled")
     title = textwrap.shorten(text, TITLE_CHARACTERS, placeholder="…")

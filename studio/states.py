@@ -1,6 +1,7 @@
 """The names of states and kinds. They are stored and shown to others: never renamed."""
 
 from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
 
 
 class GenerationState(TextChoices):
@@ -21,6 +22,28 @@ class Purpose(TextChoices):
     TAKE = "TAKE"
     EXTENSION = "EXTENSION"
     ARM = "ARM"
+
+
+class SourceAudio(TextChoices):
+    """Which file of a track something is made from."""
+
+    MASTER = "MASTER"
+    PREVIEW = "PREVIEW"
+
+
+class RetouchState(TextChoices):
+    OPEN = "OPEN"
+    ACCEPTED = "ACCEPTED"
+    ABANDONED = "ABANDONED"
+
+
+class Verdict(TextChoices):
+    """Why a take won't do."""
+
+    WRONG_WORDS = "WRONG_WORDS", _("Wrong words")
+    WRONG_VOICE = "WRONG_VOICE", _("Wrong voice")
+    GLITCH = "GLITCH", _("Glitch")
+    OTHER = "OTHER", _("Other")
 
 
 class TrackState(TextChoices):

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from zipstream import ZipStream
 
-from studio import naming, recipes, restores, tracks
+from studio import lineage, naming, recipes, restores, tracks
 from studio.errors import InvalidRegion, MasterGone, MasterIsCold, NoSuchFormat, NotFound, TrackNotReady
 from studio.media.credits import Credits
 from studio.media.errors import AudioUnreadable
@@ -185,7 +185,8 @@ def archive(*, person: User, track_ids: Iterable[UUID], wanted: Sequence[str]) -
 
 
 def _chosen(person: User, track_ids: list[UUID]) -> list[Track]:
-    found = Track.objects.within_reach_of(person).filter(pk__in=track_ids[:MAX_TRACKS]).select_related("generation")
+    chosen = Track.objects.within_reach_of(person).filter(pk__in=track_ids[:MAX_TRACKS])
+    found = chosen.select_related("generation", "person")
     by_id = {track.pk: track for track in found}
     if len(by_id) < len(track_ids):
         raise NotFound
@@ -200,6 +201,7 @@ def _add(zipped: ZipStream, track: Track, wanted: Sequence[str]) -> list[str]:
     """Puts the track's files in line, and says what can't be sent."""
     folder, missing = naming.stem(track), []
     zipped.add(recipes.as_file(track), f"{folder}/recipe.json")
+    zipped.add(lineage.as_file(track.person, track.pk), f"{folder}/lineage.json")
     for kind in dict.fromkeys(track.master_format if kind == "master" else kind for kind in wanted):
         if kind not in formats(track):
             continue

@@ -8,9 +8,10 @@ from django.db.models.functions import Now
 
 from studio import counters, job_facts, live
 from studio.errors import StaleTransition
-from studio.models import Event, Generation, Track
+from studio.models import Event, Generation, Retouch, Track
 from studio.states import GenerationState as G
 from studio.states import MasterStorage as M
+from studio.states import RetouchState as R
 from studio.states import TrackState as T
 
 GENERATION: Final[Mapping[G, frozenset[G]]] = {
@@ -36,6 +37,12 @@ MASTER: Final[Mapping[M, frozenset[M]]] = {
     M.GLACIER: frozenset({M.RESTORING, M.STANDARD}),
     M.RESTORING: frozenset({M.RESTORED, M.GLACIER, M.STANDARD}),
     M.RESTORED: frozenset({M.GLACIER, M.STANDARD}),
+}
+# An accepted take is taken back until something else is made from it.
+RETOUCH: Final[Mapping[R, frozenset[R]]] = {
+    R.OPEN: frozenset({R.ACCEPTED, R.ABANDONED}),
+    R.ACCEPTED: frozenset({R.OPEN}),
+    R.ABANDONED: frozenset(),
 }
 FINAL: Final = frozenset({G.READY, G.FAILED, G.CANCELLED})
 
@@ -100,6 +107,16 @@ def _move(track: Track, ways: Collection[str], column: str, to: str, fields: Map
     if to not in ways or not as_it_was.update(**{column: to}, **fields):
         raise StaleTransition(came_from, to)
     track.refresh_from_db()
+
+
+def advance_retouch(retouch: Retouch, to: R, **fields: object) -> None:
+    """The same for a retouch. :raises StaleTransition: as `advance`."""
+    came_from = R(retouch.state)
+    fields["ended_at"] = None if to == R.OPEN else Now()
+    as_it_was = Retouch.objects.filter(pk=retouch.pk, state=came_from)
+    if to not in RETOUCH[came_from] or not as_it_was.update(state=to, **fields):
+        raise StaleTransition(came_from, to)
+    retouch.refresh_from_db()
 
 
 def record(generation: Generation, name: str, **data: object) -> None:

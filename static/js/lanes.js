@@ -11,18 +11,19 @@ const waves = new WeakMap();
 
 const tracksOf = (lanes) => [...lanes.querySelectorAll("[data-track]")];
 
-function groupOf(lanes) {
+export function groupOf(lanes) {
   const tracks = tracksOf(lanes).map(({ dataset }) => ({
     id: dataset.track, letter: dataset.letter, preview: dataset.preview, peaks: dataset.peaks, ms: Number(dataset.ms),
     db: Number(dataset.db),
   }));
   const standIn = Math.max(0, tracks.findIndex(({ id }) => id === lanes.dataset.standIn));
-  return { id: lanes.dataset.lanes, generation: lanes.dataset.generation, title: lanes.dataset.title.trim(), song: lanes.dataset.song, standIn, tracks };
+  const { compare, generation, song, title } = lanes.dataset;
+  return { id: lanes.dataset.lanes, generation, title: title.trim(), song, standIn, tracks, compare };
 }
 
 const songsOfPage = () => [...document.querySelectorAll("[data-lanes]")].map(groupOf).filter(({ tracks }) => tracks.length);
 
-function load(lane) {
+export function load(lane) {
   const lanes = lane.closest("[data-lanes]");
   const group = groupOf(lanes);
   if (player.state().group?.id !== group.id) queue.begin(group, songsOfPage());
@@ -48,7 +49,17 @@ function draw(lane, longest) {
   });
   waves.set(lane, waveform);
   waveform.load(lane.dataset.peaks, lane.dataset.ms / 1000, lane.dataset.ms / longest);
+  if (lane.dataset.addedFrom) markAdded(lane, longest);
   paint(lane.closest("[data-lanes]"));
+}
+
+// What an extension added, in a second colour.
+function markAdded(lane, longest) {
+  const { addedFrom, addedTo } = lane.dataset;
+  const mark = document.createElement("span");
+  mark.className = "added-mark";
+  Object.assign(mark.style, { left: `${(addedFrom / longest) * 100}%`, width: `${((addedTo - addedFrom) / longest) * 100}%` });
+  lane.querySelector("[data-wave]").append(mark);
 }
 
 // Only what comes into sight is drawn: a feed has many songs.

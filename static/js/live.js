@@ -51,7 +51,8 @@ async function fetchCard(id) {
   const answer = await fetch(url, { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(10_000) });
   if (answer.headers.get("HX-Redirect")) return location.reload();
   if (answer.status === 404) return shown?.remove();
-  if (!answer.ok) return undefined;
+  // A take has no card of its own: it is seen where it is judged.
+  if (!answer.ok || answer.status === 204) return undefined;
   swap(id, await answer.text());
   if (answer.headers.get("HX-Trigger")) htmx.trigger(document.body, "money");
   return undefined;

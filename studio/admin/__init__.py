@@ -1,5 +1,5 @@
 """People to manage, windows on what they made, and fal's bill against the books."""
 
-from studio.admin import people, reconciliations, songs
+from studio.admin import people, reconciliations, retouches, songs
 
-__all__ = ["people", "reconciliations", "songs"]
+__all__ = ["people", "reconciliations", "retouches", "songs"]

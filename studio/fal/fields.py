@@ -12,7 +12,8 @@ PROMPT_MAX_CHARACTERS: Final = 2_000
 LYRICS_MAX_CHARACTERS: Final = 10_000
 TAGS_MAX: Final = 50
 TAG_MAX_CHARACTERS: Final = 100
-AUDIO_URL_MAX_CHARACTERS: Final = 2_000
+# One that is signed with keys of a short life holds those as well.
+AUDIO_URL_MAX_CHARACTERS: Final = 4_000
 SEED_MIN: Final = -(2**63)
 SEED_MAX: Final = 2**63 - 1
 

@@ -58,8 +58,7 @@ def cut(read: Read, size_bytes: int, kind: str, *, start_ms: int, end_ms: int, c
     header. Raises AudioUnreadable, and what reading raises.
     """
     first_ms, last_ms = max(0, start_ms - AROUND_MS), end_ms + AROUND_MS
-    cut_of = _wav_part if kind == "wav" else _decoded_part
-    samples, rate = cut_of(read, size_bytes, kind, first_ms, last_ms)
+    samples, rate = part(read, size_bytes, kind, first_ms, last_ms)
     if not len(samples):
         raise AudioUnreadable(f"nothing between {first_ms} and {last_ms} ms")
     audio = AudioSegment(data=samples.tobytes(), sample_width=2, frame_rate=rate, channels=samples.shape[1])
@@ -71,6 +70,12 @@ def cut(read: Read, size_bytes: int, kind: str, *, start_ms: int, end_ms: int, c
     if len(samples) >= _frame(last_ms, rate) - _frame(first_ms, rate):
         audio = audio.fade_out(FADE_MS)
     return Clip(audio, first_ms, first_ms + round(len(samples) * 1000 / rate))
+
+
+def part(read: Read, size_bytes: int, kind: str, first_ms: int, last_ms: int) -> tuple[Pcm, int]:
+    """The samples of a region just as they are, and their rate. Raises as `cut`."""
+    cut_of = _wav_part if kind == "wav" else _decoded_part
+    return cut_of(read, size_bytes, kind, first_ms, last_ms)
 
 
 def cut_db(own_lufs: float | None, other_lufs: float | None) -> float:

@@ -3,6 +3,7 @@
 from studio.models.people import AccessToken, User, UserManager
 from studio.models.projects import Member, Project, ProjectQuerySet, ShareLink
 from studio.models.reconciliations import LineKind, Reconciliation, ReconciliationLine
+from studio.models.retouches import Retouch, RetouchQuerySet, Take
 from studio.models.songs import (
     HOLD_REFERENCE,
     TRACK_WORDS,
@@ -35,7 +36,10 @@ __all__ = [
     "Reconciliation",
     "ReconciliationLine",
     "ShareLink",
+    "Retouch",
+    "RetouchQuerySet",
     "TagAudit",
+    "Take",
     "Track",
     "TrackQuerySet",
     "User",

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from studio.models.people import User
 from studio.models.projects import Member, Project
-from studio.states import GenerationState, MasterStorage, Purpose, RestoreTier, TrackState, Whose
+from studio.states import GenerationState, MasterStorage, Purpose, RestoreTier, SourceAudio, TrackState, Whose
 
 HOLD_REFERENCE: Final = "generation:"
 # As the index has it: another form of the same would not be found by it. No language: songs have many.
@@ -26,8 +26,9 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         return self.filter(state__in=(GenerationState.SUBMITTED, GenerationState.RUNNING))
 
     def in_the_open(self) -> "GenerationQuerySet":
-        """What has a card of its own: takes and arms are seen where they are judged."""
-        return self.filter(purpose__in=(Purpose.SONG, Purpose.EXTENSION))
+        """What has a card of its own: takes and arms are seen where they are judged, until somebody wants them."""
+        shown = Track.objects.filter(generation=models.OuterRef("pk"), hidden=False)
+        return self.filter(Q(purpose__in=(Purpose.SONG, Purpose.EXTENSION)) | models.Exists(shown))
 
     def waiting(self) -> "GenerationQuerySet":
         return self.filter(state=GenerationState.QUEUED)
@@ -44,6 +45,9 @@ class Generation(models.Model):
     )
     # The track that it was made from: its audio, or the song of which it is an arm.
     source = models.ForeignKey("Track", on_delete=models.PROTECT, null=True, related_name="derived")
+    source_audio = models.CharField(
+        max_length=8, choices=SourceAudio.choices, default=SourceAudio.MASTER, db_default=SourceAudio.MASTER.value
+    )
     state = models.CharField(max_length=12, choices=GenerationState.choices, default=GenerationState.QUEUED)
     # Every input in our own names, defaults too: enough to make the song again.
     recipe = models.JSONField()

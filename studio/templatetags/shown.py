@@ -15,6 +15,8 @@ from ledger.models import Entry, EntryKind
 from ledger.money import display_dollars, whole_percent
 from ledger.queries import Balance
 from studio import takeaway, tracks
+from studio.fal.fields import label
+from studio.lineage import Node
 from studio.models import Track
 from studio.queries import Card
 from studio.statements import Line
@@ -212,6 +214,20 @@ def gap_words(gap: timedelta | None) -> str:
     if whole < 3600:
         return f"+{whole // 60} min {whole % 60} s"
     return f"+{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@register.filter
+def changes(node: Node) -> list[str]:
+    """What is another one than in the recipe of the track that it was made from."""
+    told = []
+    for name, value in node.changed.items():
+        if name == "side" or not value:
+            continue
+        shown = f"{value['start']:g}–{value['end']:g} s" if isinstance(value, dict) else value
+        shown = f"{shown:g}" if isinstance(shown, float) else shown
+        words = label(name)
+        told.append(_("other %s") % words.lower() if value == "changed" else f"{words} {shown}")
+    return told
 
 
 @register.filter

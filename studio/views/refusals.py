@@ -12,16 +12,26 @@ from studio.errors import (
     FileForgotten,
     IdempotencyConflict,
     InvalidInput,
+    MasterIsCold,
     NotFailed,
+    NothingToUndo,
     Problem,
     RateReached,
+    RetouchOver,
+    RetriesExhausted,
     StudioError,
     TooManyLinks,
     TooManyMembers,
     TooManyProjects,
+    TakeInUse,
+    TakeNotReady,
+    TakePending,
     TooManyWaiting,
+    TrackHidden,
     TrackIsReady,
+    VerdictMissing,
 )
+from studio.media.errors import HouseFault
 
 STATUSES: Final[dict[type[Exception], int]] = {
     InvalidInput: 422,
@@ -40,14 +50,24 @@ STATUSES: Final[dict[type[Exception], int]] = {
     TooManyWaiting: 429,
     RateReached: 429,
     FalUnavailable: 503,
+    HouseFault: 503,
+    MasterIsCold: 409,
+    TrackHidden: 409,
+    RetouchOver: 409,
+    RetriesExhausted: 409,
+    TakePending: 409,
+    TakeNotReady: 409,
+    TakeInUse: 409,
+    NothingToUndo: 409,
+    VerdictMissing: 422,
 }
 
 
-def status_of(error: StudioError | LedgerError) -> int:
+def status_of(error: StudioError | LedgerError | HouseFault) -> int:
     return next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 400)
 
 
-def say_when(response: HttpResponse, error: StudioError | LedgerError) -> HttpResponse:
+def say_when(response: HttpResponse, error: StudioError | LedgerError | HouseFault) -> HttpResponse:
     """Tell programs too when to come again, where that is known."""
     seconds = getattr(error, "retry_after_seconds", None)
     if seconds is not None:
@@ -55,7 +75,7 @@ def say_when(response: HttpResponse, error: StudioError | LedgerError) -> HttpRe
     return response
 
 
-def problems_of(error: StudioError | LedgerError) -> list[Problem]:
+def problems_of(error: StudioError | LedgerError | HouseFault) -> list[Problem]:
     if isinstance(error, InvalidInput):
         return error.problems
     return [Problem(error.code, str(error.message), str(error.hint))]

@@ -10,11 +10,12 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from ledger.errors import LedgerError
-from studio import drafts, generations, listening, queries, timeline, tracks
+from studio import drafts, extensions, generations, listening, queries, timeline, tracks
 from studio.errors import AlreadyFinal, AlreadyMade, IdempotencyConflict, NotFound, StudioError
 from studio.forms import ComposerForm
 from studio.models import Generation
 from studio.queries import Card
+from studio.states import Purpose
 from studio.views.composer import ENDPOINT, composer, is_unconfirmed, new_key, price
 from studio.views.people import PersonRequest, for_people
 from studio.views.refusals import problems_of, say_when, status_of
@@ -59,7 +60,14 @@ def _refused(request: PersonRequest, form: ComposerForm, error: StudioError | Le
 @for_people
 def card(request: PersonRequest, generation_id: UUID) -> HttpResponse:
     """The card as it is now, with the budget line; on the page of the song `?page` shows it there."""
-    return _card(request, _own_card(request, generation_id))
+    shown = _own_card(request, generation_id)
+    return HttpResponse(status=204) if is_judged_elsewhere(shown) else _card(request, shown)
+
+
+def is_judged_elsewhere(shown: Card) -> bool:
+    """A take or an arm that nobody has chosen yet has no card of its own."""
+    judged = shown.generation.purpose in (Purpose.TAKE, Purpose.ARM)
+    return judged and not any(not track.hidden for track in shown.tracks)
 
 
 @require_POST
@@ -82,18 +90,25 @@ def cancel(request: PersonRequest, generation_id: UUID) -> HttpResponse:
 def again(request: PersonRequest, generation_id: UUID) -> HttpResponse:
     """The same recipe as a new song, seed and all."""
     before = _own_card(request, generation_id)
-    inputs = dict(before.generation.recipe)
     key = request.POST.get("idempotency_key") or None
     try:
-        generation = generations.start(
-            person=request.user, endpoint=before.generation.endpoint, inputs=inputs, idempotency_key=key
-        )
+        generation = _again(request, before.generation, key)
     except (StudioError, LedgerError) as error:
         return _card(request, before, error)
     if not request.htmx:
         return redirect(_in_feed(generation))
     shown = {"card": before, "new": queries.card(request.user, generation.pk), "key": new_key()}
     return render(request, "studio/again.html", shown, status=201)
+
+
+def _again(request: PersonRequest, before: Generation, key: str | None) -> Generation:
+    person, inputs = request.user, dict(before.recipe)
+    if before.purpose == Purpose.EXTENSION and before.source_id is not None:
+        audio = before.source_audio
+        return extensions.start(
+            person=person, track_id=before.source_id, inputs=inputs, audio=audio, idempotency_key=key
+        )[0]
+    return generations.start(person=person, endpoint=before.endpoint, inputs=inputs, idempotency_key=key)
 
 
 @require_POST
@@ -158,6 +173,8 @@ def clear(request: PersonRequest, generation_id: UUID) -> HttpResponse:
 def song(request: PersonRequest, generation_id: UUID) -> HttpResponse:
     """All about one song, for somebody who arrives by a link."""
     shown = _own_card(request, generation_id)
+    if shown.generation.purpose == Purpose.TAKE and is_judged_elsewhere(shown):
+        return redirect("retouch", shown.generation.take.retouch_id)
     return render(
         request,
         "studio/song.html",

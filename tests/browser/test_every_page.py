@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser import retouch_scene
 from tests.browser.conftest import PHONE, WIDE, Visit
+from tests.journeys.stack import RunningStudio
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -40,6 +42,12 @@ TOO_SMALL = f"""() => [...document.querySelectorAll('{TOUCHED}')]
     .map(([html, box]) => `${{html}} ${{box.height}}`)"""
 
 
+@pytest.fixture(scope="module")
+def made_from(studio: RunningStudio) -> tuple[str, ...]:
+    """The pages of what is made from a track."""
+    return retouch_scene.make(studio).paths
+
+
 def violations(page: Page) -> list[str]:
     # In a window that shows the whole page nothing lies under a bar just because of how far it is scrolled.
     height = page.evaluate("document.documentElement.scrollHeight")
@@ -53,10 +61,11 @@ def violations(page: Page) -> list[str]:
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 def test_no_page_has_an_accessibility_fault(
-    visit: Visit, album: dict[str, str], theme: str, size: dict[str, int]
+    visit: Visit, album: dict[str, str], made_from: tuple[str, ...], theme: str, size: dict[str, int]
 ) -> None:
     faults = {}
-    for logged_in, paths in ((True, (*MINE, *album.values())), (False, (*STRANGERS, album["shared"]))):
+    mine, strangers = (*MINE, *album.values(), *made_from), (*STRANGERS, album["shared"])
+    for logged_in, paths in ((True, mine), (False, strangers)):
         with visit.context(viewport=size, color_scheme=theme, logged_in=logged_in, has_touch=size is PHONE) as context:
             for path in paths:
                 page = context.new_page()
@@ -70,18 +79,20 @@ def test_no_page_has_an_accessibility_fault(
     assert {path: found for path, found in faults.items() if found} == {}
 
 
-def test_no_page_is_wider_than_a_phone(visit: Visit, album: dict[str, str]) -> None:
+def test_no_page_is_wider_than_a_phone(visit: Visit, album: dict[str, str], made_from: tuple[str, ...]) -> None:
     with visit.context(viewport=PHONE, has_touch=True) as context:
         page = context.new_page()
-        for path in (*MINE, *album.values()):
+        for path in (*MINE, *album.values(), *made_from):
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
 
 
-def test_everything_to_touch_is_large_enough_on_a_phone(visit: Visit, album: dict[str, str]) -> None:
+def test_everything_to_touch_is_large_enough_on_a_phone(
+    visit: Visit, album: dict[str, str], made_from: tuple[str, ...]
+) -> None:
     with visit.context(viewport=PHONE, has_touch=True) as context:
         page = context.new_page()
-        for path in ("/", "/?example=1", "/#songs", "/library/", "/library/?view=grid", *album.values()):
+        for path in ("/", "/?example=1", "/#songs", "/library/", "/library/?view=grid", *album.values(), *made_from):
             page.goto(path)
             page.wait_for_timeout(300)
             small = page.evaluate(TOO_SMALL)

@@ -268,7 +268,7 @@ def test_tags_are_trimmed_and_kept_in_order_without_blanks_and_duplicates() -> N
         ({"audio_url": "https://"}, ("audio_url", "bad_audio_url")),
         ({"audio_url": "https://[::1/a"}, ("audio_url", "bad_audio_url")),
         ({"audio_url": "https://host/a b"}, ("audio_url", "bad_audio_url")),
-        ({"audio_url": "https://host/" + "a" * 2_000}, ("audio_url", "bad_audio_url")),
+        ({"audio_url": "https://host/" + "a" * 4_000}, ("audio_url", "bad_audio_url")),
     ],
 )
 def test_an_inpainting_names_what_it_lacks(change: dict[str, Any], expected: tuple[str, str]) -> None:

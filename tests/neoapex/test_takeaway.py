@@ -230,17 +230,19 @@ def zip_of(client: Client, *tracks: Track, formats: str = "") -> zipfile.ZipFile
 def test_a_zip_has_a_folder_for_each_with_master_mp3_and_recipe(program: Client, ada: User) -> None:
     first, second = kept(ada), kept(ada, "flac")
     found = zip_of(program, first, second)
-    assert len(found.namelist()) == 6
+    assert len(found.namelist()) == 8
     assert len({name.partition("/")[0] for name in found.namelist()}) == 2
     for track, kind in ((first, "wav"), (second, "flac")):
         [master] = [name for name in found.namelist() if track.pk.hex[:8] in name and name.endswith(kind)]
         assert np.array_equal(decoded(found.read(master)), decoded(stored(track)))
         recipe = json.loads(found.read(f"{master.partition('/')[0]}/recipe.json"))
         assert recipe["recipe"] == recipes.inputs(track.generation)
+        lineage = json.loads(found.read(f"{master.partition('/')[0]}/lineage.json"))
+        assert [made["id"] for made in lineage["tracks"]] == [str(track.pk)]
 
 
 def test_the_same_track_twice_is_there_once(program: Client, track: Track) -> None:
-    assert len(zip_of(program, track, track).namelist()) == 3
+    assert len(zip_of(program, track, track).namelist()) == 4
 
 
 def test_a_zip_of_flac_only(program: Client, track: Track) -> None:
@@ -255,7 +257,7 @@ def test_what_is_missing_is_named_in_a_text_instead_of_failing(program: Client, 
     told = found.read(takeaway.COLD_LIST).decode()
     assert gone.pk.hex[:8] in told
     assert track.pk.hex[:8] not in told
-    assert len(found.namelist()) == 5
+    assert len(found.namelist()) == 7
 
 
 def test_a_zip_with_somebody_else_s_track_is_none_at_all(program: Client, ben: User, track: Track) -> None:
@@ -381,7 +383,7 @@ def test_while_the_master_is_cold_the_mp3_is_there_and_nothing_else_is_asked_bac
     for what in ("download", "download?format=flac", "clip"):
         assert_structured(get(program, f"{cold.pk}/{what}"), 409, "master_is_cold")
     assert np.array_equal(decoded(get(program, f"{cold.pk}/download?format=mp3").sent), decoded(MP3))
-    for formats, files in (("", 3), ("&format=flac", 2)):
+    for formats, files in (("", 4), ("&format=flac", 3)):
         found = zip_of(program, cold, formats=formats)
         assert cold.pk.hex[:8] in found.read(takeaway.COLD_LIST).decode()
         assert len(found.namelist()) == files
@@ -396,4 +398,4 @@ def test_files_are_tagged_cut_and_zipped_from_a_bucket_too(program: Client, ada:
     assert part.sent == whole.sent[100:201]
     assert np.array_equal(decoded(get(program, f"{track.pk}/download?format=flac").sent, "flac"), SONG)
     assert get(program, f"{track.pk}/clip?start=3&end=4").status_code == 200
-    assert len(zip_of(program, track).namelist()) == 3
+    assert len(zip_of(program, track).namelist()) == 4

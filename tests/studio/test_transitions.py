@@ -196,7 +196,8 @@ def test_the_diagram_shows_every_way_and_no_other() -> None:
     drawn = set(re.findall(r"^ +(\w+) --> (\w+)$", out.getvalue(), re.MULTILINE))
     tracks = {("PENDING", "READY"), ("PENDING", "UNREADABLE"), ("UNREADABLE", "PENDING")}
     masters = {(str(came_from), str(to)) for came_from, ways in transitions.MASTER.items() for to in ways}
-    assert drawn == {(str(came_from), str(to)) for came_from, to in IN_TABLE} | tracks | masters
+    retouches = {("OPEN", "ACCEPTED"), ("OPEN", "ABANDONED"), ("ACCEPTED", "OPEN")}
+    assert drawn == {(str(came_from), str(to)) for came_from, to in IN_TABLE} | tracks | masters | retouches
 
 
 def test_the_diagram_in_the_docs_is_the_one_that_is_drawn() -> None:

@@ -27,5 +27,6 @@ class Command(BaseCommand):
             diagram("Generation", transitions.GENERATION),
             diagram("Track", transitions.TRACK),
             diagram("Master", transitions.MASTER),
+            diagram("Retouch", transitions.RETOUCH),
         ]
         self.stdout.write("\n".join(parts), ending="")
