@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from studio import admin_log, live, settling
 from studio.errors import LastAdmin, NotFound, WhyMissing
-from studio.models import AccessToken, Draft, Generation, IdempotencyKey, Preset, User
+from studio.models import AccessToken, Draft, Generation, IdempotencyKey, Preset, User, Verdict
 from studio.states import GenerationState as State
 
 # Reserved for what leads nowhere: nobody has an address there.
@@ -127,6 +127,7 @@ def _forget(person: User) -> None:
     # Words that were not made into a song yet are nobody's any more.
     Draft.objects.filter(person=person).delete()
     Preset.objects.filter(person=person).delete()
+    Verdict.objects.filter(experiment__person=person).update(note="")
     _forget_in_log(known_as, person.email)
 
 

@@ -75,7 +75,7 @@ class Card:
     @property
     def turned_down_db(self) -> dict[UUID, float]:
         """By how much each variation is played softer than it is, so that none wins by being loud."""
-        return dict(zip((track.pk for track in self.kept), _matched([t.loudness_lufs for t in self.kept]), strict=True))
+        return dict(zip((track.pk for track in self.kept), matched([t.loudness_lufs for t in self.kept]), strict=True))
 
     @property
     def turned_down(self) -> Track | None:
@@ -192,7 +192,7 @@ def unfinished_count(person: User) -> int:
     return Generation.objects.of(person).filter(finished_at=None).count()
 
 
-def _matched(loudness_lufs: Sequence[float | None]) -> list[float]:
+def matched(loudness_lufs: Sequence[float | None]) -> list[float]:
     """For each how many dB it is turned down to sound as loud as the softest. Nothing where one has no loudness."""
     known = [lufs for lufs in loudness_lufs if lufs is not None]
     if len(known) < len(loudness_lufs):

@@ -1,5 +1,6 @@
 """The studio's tables: fields, constraints and querysets, and no rules."""
 
+from studio.models.experiments import Arm, Experiment, Round, Trial, Verdict
 from studio.models.people import AccessToken, User, UserManager
 from studio.models.reconciliations import LineKind, Reconciliation, ReconciliationLine
 from studio.models.songs import (
@@ -19,8 +20,10 @@ from studio.models.writing import Draft, Preset
 __all__ = [
     "HOLD_REFERENCE",
     "AccessToken",
+    "Arm",
     "Draft",
     "Event",
+    "Experiment",
     "Generation",
     "GenerationQuerySet",
     "IdempotencyKey",
@@ -28,11 +31,14 @@ __all__ = [
     "Preset",
     "Reconciliation",
     "ReconciliationLine",
+    "Round",
     "TagAudit",
     "Track",
     "TrackQuerySet",
+    "Trial",
     "User",
     "UserManager",
+    "Verdict",
     "generation_id_of",
     "hold_reference_of",
 ]
