@@ -30,12 +30,7 @@ Values = Annotated[
         }
     ),
 ]
-Choice = Annotated[
-    Any,
-    WithJsonSchema(
-        {"anyOf": [{"type": "integer"}, {"type": "string"}], "description": "arm id, letter or no_difference"}
-    ),
-]
+Choice = Annotated[Any, WithJsonSchema({"type": "string", "description": "An arm's id or letter, or no_difference."})]
 Note = Annotated[Any, WithJsonSchema({"type": "string", "maxLength": experiments.NOTE_CHARACTERS})]
 REFUSALS: dict[Any, Any] = dict.fromkeys((401, 402, 403, 404, 409, 422, 429, 503), ErrorOut)
 
@@ -97,7 +92,7 @@ class PlanOut(Schema):
 class ArmOut(Schema):
     """Its state is its generation's; one that was there before is READY and costs nothing."""
 
-    id: int
+    id: UUID
     letter: str
     value: float | int | str | None
     state: str
@@ -131,7 +126,7 @@ class VerdictOut(Schema):
     """`arm` is None where no difference was heard; `blind` where nobody could know which was which."""
 
     id: int
-    arm: int | None
+    arm: UUID | None
     value: float | int | str | None
     choice: str
     note: str
@@ -228,7 +223,7 @@ def judge_experiment(request: HttpRequest, experiment_id: UUID, said: VerdictIn)
 def retry_arm(
     request: HttpRequest,
     experiment_id: UUID,
-    arm_id: int,
+    arm_id: UUID,
     idempotency_key: Annotated[Key | None, Header(alias="Idempotency-Key")] = None,
 ) -> ArmOut:
     """Make an arm once more that ended without a song. It costs what a song costs; the first try cost nothing."""

@@ -255,7 +255,7 @@ def _put_in_line(person: User, track: Track, recipe: TextToMusicInput) -> Genera
     return generations.put_in_line(person, endpoints.get(ENDPOINT), recipe, purpose=Purpose.ARM, source=track)
 
 
-def retry(*, person: User, experiment_id: UUID, arm_id: int, idempotency_key: str | None = None) -> Arm:
+def retry(*, person: User, experiment_id: UUID, arm_id: UUID, idempotency_key: str | None = None) -> Arm:
     """Make an arm once more that ended without a song; what the first try held went back, and this one costs again.
 
     :raises NotFound: not there, or another person's. :raises ArmNotFailed: it can be heard, or is still under way.
@@ -266,7 +266,7 @@ def retry(*, person: User, experiment_id: UUID, arm_id: int, idempotency_key: st
     if arm is None:
         raise NotFound
     limits.count_start(person)
-    with generations.admitted(person, ["retry", str(experiment.pk), arm.pk], idempotency_key) as turn:
+    with generations.admitted(person, ["retry", str(experiment.pk), str(arm.pk)], idempotency_key) as turn:
         arm.refresh_from_db()
         if turn.earlier is not None:
             return arm
@@ -304,7 +304,7 @@ def chosen_arm(arms: Sequence[ShownArm], choice: object) -> ShownArm | None:
     if choice == NO_DIFFERENCE:
         return None
     names = {name: shown for shown in arms for name in (str(shown.arm.pk), shown.arm.letter)}
-    found = names.get(str(choice)) if type(choice) in (int, str) else None
+    found = names.get(choice) if isinstance(choice, str) else None
     if found is None:
         hint = _("Choose the id or the letter of an arm, or no_difference.")
         raise InvalidInput([Problem("unknown_choice", _("There is no such arm."), hint, "choice")])

@@ -6,6 +6,7 @@ import "./browse.js";
 import "./cards.js";
 import "./lanes.js";
 import "./part.js";
+import "./compare.js";
 import "./upcoming.js";
 import "./notices.js";
 import "./live.js";

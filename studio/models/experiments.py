@@ -46,6 +46,7 @@ class Experiment(models.Model):
 class Arm(models.Model):
     """One value of the parameter. A trigger lets in only songs that differ from the locked recipe in nothing else."""
 
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="arms")
     position = models.PositiveSmallIntegerField()
     # As JSON in its canonical form, so that the same value is the same text.

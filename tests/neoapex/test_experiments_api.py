@@ -121,4 +121,4 @@ def test_an_arm_that_is_under_way_is_not_made_once_more(program: Client, track: 
     assert_structured(post(program, path, {}), 409, "arm_not_failed")
     program.post(f"/api/generations/{arm['generation']}/cancel")
     assert post(program, path, {}).json()["state"] == "QUEUED"
-    assert_structured(post(program, f"/{experiment['id']}/arms/{10**30}/retry", {}), 404, "not_found")
+    assert_structured(post(program, f"/{experiment['id']}/arms/{experiment['id']}/retry", {}), 404, "not_found")
