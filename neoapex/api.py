@@ -21,6 +21,7 @@ from studio import errors as studio
 from studio import reconciliation, tokens
 from studio.api import router as studio_router
 from studio.endpoints import NotDirect, UnknownEndpoint
+from studio.experiment_api import router as experiments_router
 from studio.library_api import router as library_router
 from studio.media.errors import HouseFault
 from studio.models import User
@@ -65,6 +66,7 @@ api.add_router("", library_router)
 api.add_router("", retouch_router)
 api.add_router("/credits", credits_router)
 api.add_router("/ledger", ledger_router)
+api.add_router("/experiments", experiments_router)
 
 # What each error is over HTTP. The domain knows no HTTP; a test walks the subclasses and demands a line for each.
 STATUSES: Mapping[type[Exception], int] = {
@@ -100,6 +102,12 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.VerdictMissing: 422,
     studio.NothingToUndo: 409,
     studio.TakeInUse: 409,
+    studio.NotComparable: 422,
+    studio.NotFrozen: 422,
+    studio.CantFreeze: 422,
+    studio.ArmNotFailed: 409,
+    studio.NothingToJudge: 409,
+    studio.RoundOver: 409,
     studio.StaleTransition: 409,
     studio.TooManyWaiting: 429,
     studio.RateReached: 429,

@@ -1,6 +1,5 @@
 """Songs of one's own that were made from exactly the same recipe: listening to them again costs nothing."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,7 +12,7 @@ SHOWN: Final = 10
 
 def digest(generation: Generation) -> str:
     """SHA-256 of the recipe in its canonical form: endpoint, texts, settings, seed and number of songs."""
-    return hashlib.sha256(recipes.canonical_inputs(generation).encode("utf-8", "surrogatepass")).hexdigest()
+    return recipes.digest(recipes.inputs(generation))
 
 
 def digest_of(endpoint: str, recipe: Mapping[str, Any]) -> str:

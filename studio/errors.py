@@ -310,6 +310,42 @@ class WhyMissing(StudioError):
     hint = _("It stays in the admin's log.")
 
 
+class NotComparable(StudioError):
+    code = "not_comparable"
+    message = _("Settings can be compared for new songs only, and this one was made from the sound of another.")
+    hint = _("Start from the song that it was made from.")
+
+
+class NotFrozen(StudioError):
+    code = "not_frozen"
+    message = _("This song was made from a description, which is read anew each time: its settings can't be compared.")
+    hint = _("Freeze it: the tags and lyrics that Sonauto wrote are kept. The frozen song is a new one.")
+
+
+class CantFreeze(StudioError):
+    code = "cant_freeze"
+    message = _("Sonauto did not tell which tags and lyrics it wrote for this song, so it can't be frozen.")
+    hint = _("Start from a song of your own tags and lyrics.")
+
+
+class ArmNotFailed(StudioError):
+    code = "arm_not_failed"
+    message = _("Only an arm that ended without a song can be made once more.")
+    hint = _("Reload to see how far it is.")
+
+
+class NothingToJudge(StudioError):
+    code = "nothing_to_judge"
+    message = _("There is nothing to choose between yet.")
+    hint = _("Wait until the arms can be heard.")
+
+
+class RoundOver(StudioError):
+    code = "round_over"
+    message = _("This round has been answered.")
+    hint = _("Go on with the next one.")
+
+
 class ForeignRequest(Exception):
     """An outcome came under a request id that isn't the generation's. No person meets it: it is flagged."""
 

@@ -183,6 +183,41 @@ class ComposerForm(forms.Form):
             self.add_error(name if name in self.shown else None, told)
 
 
+class ExperimentForm(forms.Form):
+    """Values to compare, always bound; all is text, and what is wrong with it is the domain's to say."""
+
+    parameter = forms.CharField(required=False)
+    value_0 = forms.CharField(required=False)
+    value_1 = forms.CharField(required=False)
+    value_2 = forms.CharField(required=False)
+    value_3 = forms.CharField(required=False)
+    freeze = forms.CharField(required=False)
+    idempotency_key = forms.CharField(required=False)
+
+    @property
+    def typed_values(self) -> list[str]:
+        return [self.data.get(f"value_{place}", "").strip() for place in range(4)]
+
+    def asked(self) -> dict[str, Any]:
+        """In the names of `experiments.start`. A field that is empty is no value."""
+        parameter = self.data.get("parameter", "")
+        read = _bpm if parameter == "bpm" else _decimal
+        return {
+            "parameter": parameter,
+            "values": [read(typed) for typed in self.typed_values if typed],
+            "freeze": bool(self.data.get("freeze")),
+        }
+
+    @property
+    def key(self) -> str | None:
+        return self.data.get("idempotency_key") or None
+
+
+def setting_words(value: float | str | None) -> str:
+    """The value of a parameter as it is typed."""
+    return FREE_TEMPO if value is None else str(value)
+
+
 def split_tags(text: str) -> list[str]:
     """Tags as typed, by commas or lines; empty ones are none."""
     return [tag.strip() for tag in re.split(r"[,\n]", text) if tag.strip()]

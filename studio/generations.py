@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -85,24 +85,33 @@ def quote(*, person: User, endpoint: str, inputs: Mapping[str, object]) -> Quote
         return Quote(cost, available, None if cost is None else available - cost, problems)
     cost = pricing.price_micros(chosen.key, recipe.num_songs)
     existing = already_made.find(person, already_made.digest_of(chosen.key, recipe.model_dump(mode="json")))
-    return _quote_at(person, balance, cost, existing)
+    return quote_of(person, cost, existing=existing, balance=balance)
 
 
 def quote_price(person: User, endpoint: str) -> Quote:
     """The same for one song of an endpoint, before anything is typed. :raises UnknownEndpoint: it is none of ours."""
-    return _quote_at(person, balances.balance(person), pricing.price_micros(endpoint, 1))
+    return quote_of(person, pricing.price_micros(endpoint, 1))
 
 
-def _quote_at(person: User, balance: Balance, cost: int, existing: Sequence[Track] = ()) -> Quote:
+def quote_of(
+    person: User,
+    cost_micros: int,
+    *,
+    requests: int = 1,
+    existing: Sequence[Track] = (),
+    balance: Balance | None = None,
+) -> Quote:
+    """The quote of sound input: so many requests that cost so much together. Nothing is in the way of none."""
+    balance = balance or balances.balance(person)
     available = balance.available_micros
-    passing = _what_passes(person)
+    passing = _what_passes(person, requests) if requests else []
     refusals: list[StudioError | LedgerError] = list(passing)
-    if refusal := _refusal_of_money(person, balance, cost):
+    if requests and (refusal := _refusal_of_money(person, balance, cost_micros)):
         refusals.append(refusal)
     reasons = [Problem(error.code, str(error.message), str(error.hint)) for error in refusals]
     again = max((error.retry_after_seconds for error in passing), default=None)
-    delay = "" if reasons else _what_delays(person)
-    return Quote(cost, available, available - cost, reasons, again, delay, existing)
+    delay = "" if reasons or not requests else _what_delays(person)
+    return Quote(cost_micros, available, available - cost_micros, reasons, again, delay, existing)
 
 
 def _what_delays(person: User) -> str:
@@ -115,14 +124,14 @@ def _what_delays(person: User) -> str:
     return ""
 
 
-def _what_passes(person: User) -> list[RateReached | FalUnavailable | TooManyWaiting]:
+def _what_passes(person: User, requests: int) -> list[RateReached | FalUnavailable | TooManyWaiting]:
     """What stands in the way for a while, whatever is asked for."""
     passing: list[RateReached | FalUnavailable | TooManyWaiting] = []
     if refusal := limits.refusal_of_start(person):
         passing.append(refusal)
     if seconds := breaker.seconds_out_of_reach():
         passing.append(FalUnavailable(seconds))
-    if _is_full(person):
+    if _is_full(person, requests):
         passing.append(TooManyWaiting())
     return passing
 
@@ -192,11 +201,15 @@ class Turn:
 
 
 @contextmanager
-def admitted(person: User, asked: object, idempotency_key: str | None = None) -> Iterator[Turn]:
+def admitted(
+    person: User, asked: object, idempotency_key: str | None = None, *, requests: Callable[[], int] = lambda: 1
+) -> Iterator[Turn]:
     """A transaction in which a person may start something, alone: counting and repeating can't race.
 
-    The caller has counted the rate and judged the input; `asked` is the request as it came, JSON values only. Where
-    the turn has an `earlier` generation, nothing else was checked, and nothing is to be started.
+    `requests` tells, once nobody else can start anything, how many will be put in line; where that is none, only a
+    closed account stands in the way. The caller has counted the rate and judged the input; `asked` is the request as
+    it came, JSON values only. Where the turn has an `earlier` generation, nothing else was checked, and nothing is to
+    be started.
 
     :raises StudioError: as `start`: the key, who, fal, the line.
     """
@@ -210,16 +223,17 @@ def admitted(person: User, asked: object, idempotency_key: str | None = None) ->
         if idempotency_key is not None:
             turn.earlier = _started_with(person, idempotency_key, turn.body_digest)
         if turn.earlier is None:
-            _refuse_to_start(alone, out_of_reach)
+            _refuse_to_start(alone, out_of_reach, requests)
         yield turn
 
 
-def _refuse_to_start(person: User, out_of_reach_seconds: int) -> None:
+def _refuse_to_start(person: User, out_of_reach_seconds: int, requests: Callable[[], int]) -> None:
     if not person.is_active:
         raise AccountClosed
-    if out_of_reach_seconds:
+    wanted = requests()
+    if wanted and out_of_reach_seconds:
         raise FalUnavailable(out_of_reach_seconds)
-    if _is_full(person):
+    if wanted and _is_full(person, wanted):
         raise TooManyWaiting
 
 
@@ -285,8 +299,8 @@ def _price_of_unusable(endpoint: str, inputs: Mapping[str, object]) -> int | Non
     return pricing.price_micros(endpoint, songs)
 
 
-def _is_full(person: User) -> bool:
-    return Generation.objects.of(person).waiting().count() >= settings.NEOAPEX_USER_WAITING
+def _is_full(person: User, requests: int = 1) -> bool:
+    return Generation.objects.of(person).waiting().count() + requests > settings.NEOAPEX_USER_WAITING
 
 
 def _body_digest(asked: object) -> str:

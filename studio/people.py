@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from studio import admin_log, live, settling
 from studio.errors import LastAdmin, NotFound, WhyMissing
-from studio.models import AccessToken, Draft, Generation, IdempotencyKey, Member, Preset, User
+from studio.models import AccessToken, Draft, Generation, IdempotencyKey, Member, Preset, User, Verdict
 from studio.states import GenerationState as State
 
 # Reserved for what leads nowhere: nobody has an address there.
@@ -130,6 +130,7 @@ def _forget(person: User) -> None:
     Draft.objects.filter(person=person).delete()
     Preset.objects.filter(person=person).delete()
     Member.objects.filter(person=person).delete()
+    Verdict.objects.filter(experiment__person=person).update(note="")
     _forget_in_log(known_as, person.email)
 
 

@@ -1,5 +1,6 @@
 """A recipe in its canonical form: the same inputs are the same bytes, whoever writes them down."""
 
+import hashlib
 import json
 import math
 from decimal import Decimal
@@ -56,6 +57,11 @@ def _number(value: float) -> str:
         return format(Decimal(repr(value)), "f").removesuffix(".0")
     digits, _, exponent = repr(value).partition("e")
     return f"{digits.removesuffix('.0')}e{int(exponent):+d}"
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical form. :raises ValueError: as `canonical`."""
+    return hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def canonical_inputs(generation: Generation) -> str:

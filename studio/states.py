@@ -46,6 +46,21 @@ class Verdict(TextChoices):
     OTHER = "OTHER", _("Other")
 
 
+class Parameter(TextChoices):
+    """What an experiment may vary, by the name that the input has."""
+
+    VIBE_STRENGTH = "vibe_strength"
+    BALANCE_STRENGTH = "balance_strength"
+    BPM = "bpm"
+
+
+class TrialKind(TextChoices):
+    """Blind: which of all do you prefer; or which of two is it."""
+
+    PREFERENCE = "PREFERENCE"
+    ABX = "ABX"
+
+
 class TrackState(TextChoices):
     PENDING = "PENDING"
     READY = "READY"

@@ -9,6 +9,7 @@ import "./part.js";
 import "./region.js";
 import "./compare.js";
 import "./extend.js";
+import "./voices.js";
 import "./upcoming.js";
 import "./notices.js";
 import "./live.js";

@@ -1,4 +1,4 @@
-// Two variations decoded and started together, so that a switch between them only moves two faders.
+// Several sounds decoded and started together, so that a switch between them only moves faders.
 const FADE_SECONDS = 0.01;
 let context = null;
 
@@ -22,6 +22,11 @@ export class Pair {
     const signal = AbortSignal.any([this.leaving.signal, AbortSignal.timeout(60_000)]);
     const buffers = await Promise.all(this.urls.map((url) => decoded(url, signal)));
     if (!signal.aborted) this.buffers = buffers;
+  }
+
+  // A context that was made before somebody clicked sleeps until it is woken.
+  async wake() {
+    if (context.state === "suspended") await context.resume();
   }
 
   get ready() {

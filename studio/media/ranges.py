@@ -1,6 +1,7 @@
 """HTTP's byte ranges: what a player asks for when somebody clicks into the middle of a song."""
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -17,12 +18,14 @@ from django.http import (
 from django.utils.http import http_date
 
 from studio.downloads import disposition
-from studio.media.storage import MediaStorage, StoredFile, default_storage
+from studio.media.storage import MediaStorage, Slice, StoredFile, default_storage
 
 _ONE_RANGE = re.compile(r"bytes[ \t]*=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.ASCII | re.IGNORECASE)
 
 # Well below a link's life: one that is taken from the browser's cache must still last for a song.
 LINK_REUSED_SECONDS = 240
+
+BLOCK_BYTES = 256 * 1024
 
 Span = tuple[int, int]
 
@@ -64,6 +67,39 @@ def opened_response(
     response["Content-Disposition"] = content_disposition
     response["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+class HeldFile:
+    """A file that was made in memory, with as much about it as whoever made it wants to tell."""
+
+    def __init__(self, made: bytes, *, modified_at: datetime, etag: str) -> None:
+        self._made = made
+        self.size_bytes = len(made)
+        self.modified_at = modified_at
+        self.etag = etag
+
+    def slice(self, start: int, end: int) -> Slice:
+        return HeldSlice(self._made[start:end])
+
+    def close(self) -> None:
+        self._made = b""
+
+
+class HeldSlice:
+    def __init__(self, left: bytes) -> None:
+        self._left = left
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        block, self._left = self._left[:BLOCK_BYTES], self._left[BLOCK_BYTES:]
+        if not block:
+            raise StopIteration
+        return block
+
+    def close(self) -> None:
+        self._left = b""
 
 
 def _to_the_bucket(link: str) -> HttpResponseBase:

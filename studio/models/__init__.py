@@ -1,5 +1,6 @@
 """The studio's tables: fields, constraints and querysets, and no rules."""
 
+from studio.models.experiments import Arm, Experiment, Round, Trial, Verdict
 from studio.models.people import AccessToken, User, UserManager
 from studio.models.projects import Member, Project, ProjectQuerySet, ShareLink
 from studio.models.reconciliations import LineKind, Reconciliation, ReconciliationLine
@@ -23,8 +24,10 @@ __all__ = [
     "HOLD_REFERENCE",
     "TRACK_WORDS",
     "AccessToken",
+    "Arm",
     "Draft",
     "Event",
+    "Experiment",
     "Generation",
     "GenerationQuerySet",
     "IdempotencyKey",
@@ -35,15 +38,18 @@ __all__ = [
     "ProjectQuerySet",
     "Reconciliation",
     "ReconciliationLine",
-    "ShareLink",
     "Retouch",
     "RetouchQuerySet",
+    "Round",
+    "ShareLink",
     "TagAudit",
     "Take",
     "Track",
     "TrackQuerySet",
+    "Trial",
     "User",
     "UserManager",
+    "Verdict",
     "generation_id_of",
     "hold_reference_of",
 ]

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from django.utils.translation import gettext_lazy as _
 
-from studio import drafts, generations, presets, queries, recipes
+from studio import drafts, generations, presets, queries, readings, recipes
 from studio.errors import AlreadyMade, NotFound, Problem
 from studio.forms import BIT_RATES, DEFAULTS, FORMATS, ComposerForm, Mode, SeedChoice, from_recipe
 from studio.models import Generation, User
@@ -136,7 +136,7 @@ def price(form: ComposerForm, person: User) -> Price:
     unknown = [tag for tag in form.shown_tags if not taxonomy.is_known(tag)]
     return {
         "form": form, "quote": quote, "wrong": wrong, "marked": marked, "missing": missing, "unknown_tags": unknown,
-        "suggestion": _suggestion(form),
+        "suggestion": _suggestion(form, person),
     }  # fmt: skip
 
 
@@ -145,8 +145,8 @@ def is_unconfirmed(form: ComposerForm, quote: generations.Quote) -> bool:
     return bool(quote.existing) and form.data.get("once_more") != quote.existing[0].generation.recipe_digest
 
 
-def _suggestion(form: ComposerForm) -> Suggestion | None:
-    found = suggestions.vibe_strength(form.shown_tags)
+def _suggestion(form: ComposerForm, person: User) -> Suggestion | None:
+    found = suggestions.vibe_strength(form.shown_tags, heard=lambda: readings.learnt_vibe_strengths(person))
     return None if found is None or found.value == form.inputs().get("vibe_strength") else found
 
 
