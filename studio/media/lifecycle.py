@@ -42,7 +42,7 @@ def wanted() -> list[Rule]:
         "Status": "Enabled",
         "Expiration": {"Days": INCOMING_DAYS},
     }
-    tidying = [end_unfinished, forget_incoming]
+    tidying: list[Rule] = [end_unfinished, forget_incoming]
     return tidying if settings.NEOAPEX_ARCHIVE_AFTER_DAYS is None else [to_glacier, *tidying]
 
 
