@@ -25,7 +25,7 @@ def test_every_import_of_our_modules_names_a_hashed_file_that_is_there(collected
     imports = [
         (path, name)
         for path in modules
-        for name in re.findall(r"""from\s*["']([^"']+)|import\s*["']([^"']+)""", path.read_text())
+        for name in re.findall(r"""\sfrom\s*["']([^"']+)|import\s*["']([^"']+)""", path.read_text())
     ]
     assert imports
     for path, names in imports:
