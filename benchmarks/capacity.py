@@ -86,10 +86,7 @@ def _rows(studio: RunningStudio) -> dict[str, tuple[int, int]]:
         names = connection.execute(
             "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^(studio|ledger|webhooks)_'"
         ).fetchall()
-        return {
-            str(name): tuple(connection.execute(_ROWS.format(name)).fetchone() or (0, 0))  # type: ignore[misc]
-            for (name,) in names
-        }
+        return {str(name): tuple(connection.execute(_ROWS.format(name)).fetchone() or (0, 0)) for (name,) in names}
 
 
 def _report(
