@@ -37,6 +37,8 @@ STRANGERS = ("/accounts/login/", "/accounts/signup/", "/accounts/password/reset/
 TOUCHED = "button, input:not([type=hidden]), select, summary, .lane-download, .takeaway-link, .tier, .tabs a"
 TOO_SMALL = f"""() => [...document.querySelectorAll('{TOUCHED}')]
     .filter((element) => element.checkVisibility({{visibilityProperty: true}}))
+    // A finger on the label is as good as one on its box.
+    .map((element) => (element.matches("[type=checkbox], [type=radio]") && element.closest("label")) || element)
     .map((element) => [element.outerHTML.slice(0, 80), element.getBoundingClientRect()])
     .filter(([, box]) => box.width > 0 && box.height < 43.5)
     .map(([html, box]) => `${{html}} ${{box.height}}`)"""
