@@ -1,7 +1,7 @@
 """Takes a picture of every page in both sizes and both themes: `make screenshots`."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, product
 from pathlib import Path
@@ -33,7 +33,7 @@ class View:
 Picture = tuple[View, str, Theme]
 
 
-def views(song_id: str) -> Iterator[View]:
+def views(song_id: str, made_from: Sequence[str] = ()) -> Iterator[View]:
     yield View("studio", "/")
     yield View("studio-example", "/?example=1", lambda page: page.locator("#lyrics").scroll_into_view_if_needed())
     yield View("studio-tags", "/?example=1", _complete)
@@ -42,6 +42,8 @@ def views(song_id: str) -> Iterator[View]:
     yield View("refused", "/?example=1", _refuse)
     yield View("keys", "/", lambda page: page.keyboard.press("?"))
     yield View("song", f"/generations/{song_id}/", whole=True)
+    for name, path in zip(("choose-section", "extend", "lineage", "retouch"), made_from, strict=False):
+        yield View(name, path, whole=True)
     yield View("empty", "/#songs", who="admin")
     yield View("budget", "/budget/", whole=True)
     yield View("trash", "/trash/")
@@ -77,16 +79,16 @@ def _refuse(page: Page) -> None:
     page.locator("#error-bpm p").wait_for()
 
 
-def all_pictures(song_id: str) -> list[Picture]:
+def all_pictures(song_id: str, made_from: Sequence[str] = ()) -> list[Picture]:
     """Every view in both sizes and themes."""
-    return list(product(views(song_id), SIZES, THEMES))
+    return list(product(views(song_id, made_from), SIZES, THEMES))
 
 
-def some_pictures(song_id: str) -> list[Picture]:
+def some_pictures(song_id: str, made_from: Sequence[str] = ()) -> list[Picture]:
     """Every view once, but in both sizes where something is done on it, for each size has its own way to it."""
     looks = cycle(product(SIZES, THEMES))
     picked: list[Picture] = []
-    for view in views(song_id):
+    for view in views(song_id, made_from):
         size, theme = next(looks)
         picked.append((view, size, theme))
         if view.act:

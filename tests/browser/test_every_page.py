@@ -30,7 +30,8 @@ MINE = (
     "/accounts/logout/",
 )
 STRANGERS = ("/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/")
-TOUCHED = "button, input:not([type=hidden]), select, summary, .lane-download, .takeaway-link, .tier, .tabs a"
+# Of a box to tick its whole label is touched.
+TOUCHED = "button, input:not([type=hidden], .check *), .check, select, summary, .lane-download, .takeaway-link, .tier, .tabs a"
 TOO_SMALL = f"""() => [...document.querySelectorAll('{TOUCHED}')]
     .filter((element) => element.checkVisibility({{visibilityProperty: true}}))
     .map((element) => [element.outerHTML.slice(0, 80), element.getBoundingClientRect()])

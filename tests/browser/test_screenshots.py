@@ -7,16 +7,17 @@ import pytest
 from playwright.sync_api import Browser
 
 from studio.management.commands.seed_demo import MUSICIAN
-from tests.browser import scenes, screenshots
+from tests.browser import retouch_scene, scenes, screenshots
 from tests.journeys.stack import RunningStudio, running_studio
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def gallery(chromium: Browser) -> Iterator[tuple[RunningStudio, str]]:
+def gallery(chromium: Browser) -> Iterator[tuple[RunningStudio, str, tuple[str, ...]]]:
     """A studio with songs in every state, and the one to show."""
     with running_studio(song_seconds=48) as studio:
+        made_from = retouch_scene.make(studio).paths
         scenes.make_heard_songs(studio)
         # From here on nobody works: what is laid stays as it is.
         studio.stop("beat")
@@ -24,24 +25,24 @@ def gallery(chromium: Browser) -> Iterator[tuple[RunningStudio, str]]:
         studio.shell("from tests.browser import scenes; scenes.lay_other_states()")
         with studio.client(MUSICIAN) as client:
             songs = client.get("/api/generations", params={"state": "READY"}).json()["items"]
-        yield studio, next(song["id"] for song in songs if len(song["tracks"]) == 2)
+        yield studio, next(song["id"] for song in songs if len(song["tracks"]) == 2), made_from
 
 
 @pytest.mark.screenshots
 def test_every_page_has_a_picture_in_both_sizes_and_themes(
-    chromium: Browser, gallery: tuple[RunningStudio, str]
+    chromium: Browser, gallery: tuple[RunningStudio, str, tuple[str, ...]]
 ) -> None:
-    studio, song_id = gallery
-    made = screenshots.take(studio, chromium, screenshots.all_pictures(song_id))
-    assert len(made) == len(set(made)) == len(list(screenshots.views(song_id))) * 4
+    studio, song_id, made_from = gallery
+    made = screenshots.take(studio, chromium, screenshots.all_pictures(song_id, made_from))
+    assert len(made) == len(set(made)) == len(list(screenshots.views(song_id, made_from))) * 4
 
 
 def test_every_page_has_a_picture_and_what_is_done_on_it_works_in_both_sizes(
-    chromium: Browser, gallery: tuple[RunningStudio, str], tmp_path: Path
+    chromium: Browser, gallery: tuple[RunningStudio, str, tuple[str, ...]], tmp_path: Path
 ) -> None:
-    studio, song_id = gallery
-    made = screenshots.take(studio, chromium, screenshots.some_pictures(song_id), tmp_path)
-    views = list(screenshots.views(song_id))
+    studio, song_id, made_from = gallery
+    made = screenshots.take(studio, chromium, screenshots.some_pictures(song_id, made_from), tmp_path)
+    views = list(screenshots.views(song_id, made_from))
     assert {path.name.rsplit("-", 2)[0] for path in made} == {view.name for view in views}
     assert len(made) == len(set(made)) == len(views) + sum(view.act is not None for view in views)
     assert set(made) == {path for path in tmp_path.iterdir() if path.stat().st_size}
