@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 # Any number, the same in every process: whoever holds this lock is the only one who counts slots.
 SLOTS_LOCK = 7_301_001
 FIRST_LOOK = timedelta(seconds=3)
+# Twice as long as a worker may be at it.
+HANDING_OVER = timedelta(seconds=2 * settings.CELERY_TASK_TIME_LIMIT)
+BATCH = 50
 
 
 class Unsendable(FalError):
@@ -76,6 +79,7 @@ def claim_next() -> Generation | None:
             generation,
             State.SUBMITTED,
             submit_started_at=Now(),
+            posted_at=None,
             last_sign_at=Now(),
             attempts=generation.attempts + 1,
         )
@@ -106,6 +110,9 @@ def submit(generation: Generation, *, is_probe: bool = False) -> None:
             breaker.note(error)
         _not_taken(generation, error, is_probe=is_probe)
         return
+    if generation.source_id is not None and not _posting(generation):
+        logger.warning("taken back while its audio was handed over", extra={"generation": str(generation.pk)})
+        return
     try:
         submission = client.submit(endpoint.fal_id, arguments, webhook_url=webhook_url(generation))
     except FalError as error:
@@ -115,6 +122,23 @@ def submit(generation: Generation, *, is_probe: bool = False) -> None:
     else:
         accepted(generation, submission.request_id, submission.queue_position)
         breaker.note(None)
+
+
+def _posting(generation: Generation) -> bool:
+    """Committed between audio and POST. False where it was taken for dead meanwhile, and is in line again."""
+    mine = Generation.objects.filter(pk=generation.pk, state=State.SUBMITTED, attempts=generation.attempts)
+    return bool(mine.filter(posted_at=None).update(posted_at=Now(), last_sign_at=Now()))
+
+
+def take_back() -> None:
+    """Put back in line what a worker died over while it handed the audio over: fal has never heard of it."""
+    dead_since = timezone.now() - HANDING_OVER
+    stuck = Generation.objects.filter(state=State.SUBMITTED, source__isnull=False, posted_at=None)
+    for pk in stuck.filter(submit_started_at__lt=dead_since).values_list("pk", flat=True)[:BATCH]:
+        with transaction.atomic():
+            generation = Generation.objects.select_for_update().filter(pk=pk, posted_at=None).first()
+            if generation is not None and generation.request_id is None:
+                _back_in_line(generation, SourceOutOfReach())
 
 
 def _not_taken(generation: Generation, error: FalError, *, is_probe: bool) -> None:

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from studio import doorbell, endpoints, generations, live, rounds, settling, tracing, tracks, transitions
+from studio import dispatch, doorbell, endpoints, generations, live, rounds, settling, tracing, tracks, transitions
 from studio.errors import StaleTransition
 from studio.fal import breaker
 from studio.fal.client import from_settings
@@ -220,6 +220,7 @@ def sweep() -> None:
     """
     _each(_older_than(State.QUEUED, "created_at", settings.NEOAPEX_QUEUE_TIMEOUT), _time_out)
     _each(_unconcluded(), _conclude)
+    dispatch.take_back()
     ring()
     with rounds.only_one(rounds.ASKING_LOCK) as mine:
         if mine:

@@ -46,8 +46,8 @@ class RetouchAdmin(WindowAdmin):
     inlines = (TakeInline,)
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
-        found: QuerySet[Any] = super().get_queryset(request)
-        return found.annotate(takes_asked_for=Count("takes"))
+        found: QuerySet[Any] = super().get_queryset(request).annotate(takes_asked_for=Count("takes"))
+        return found
 
     @admin.display(description=gettext_lazy("section"))
     def section(self, retouch: Retouch) -> str:

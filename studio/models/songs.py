@@ -84,6 +84,8 @@ class Generation(models.Model):
 
     created_at = models.DateTimeField(db_default=Now())
     submit_started_at = models.DateTimeField(null=True)
+    # Of what has a source, when its audio had been handed over and the POST began: before, fal knows nothing of it.
+    posted_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     running_at = models.DateTimeField(null=True)
     last_sign_at = models.DateTimeField(null=True)

@@ -31,6 +31,8 @@ class View:
 
 # A view, the name of a size, and a theme.
 Picture = tuple[View, str, Theme]
+# The pages of what is made from a track.
+MADE_FROM = ("choose-section", "extend", "lineage", "retouch")
 
 
 def views(at: Mapping[str, str]) -> Iterator[View]:
@@ -53,6 +55,8 @@ def views(at: Mapping[str, str]) -> Iterator[View]:
     yield View("projects", "/projects/")
     yield View("project", at["project"], whole=True)
     yield View("shared", at["shared"], who="stranger")
+    for name in MADE_FROM:
+        yield View(name, at[name], whole=True)
     yield View("empty", "/#songs", who="admin")
     yield View("budget", "/budget/", whole=True)
     yield View("trash", "/trash/")

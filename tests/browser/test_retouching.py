@@ -61,7 +61,8 @@ def test_a_whole_retouch_by_mouse(visit: Visit, studio: RunningStudio, track_id:
         page.mouse.up()
         start, end = times_of(page)
         seconds = float(page.locator("[data-region]").get_attribute("data-ms") or 0) / 1000
-        assert (start, end) == (pytest.approx(seconds / 4, abs=0.1), pytest.approx(seconds / 2, abs=0.1))
+        assert start == pytest.approx(seconds / 4, abs=0.1)
+        assert end == pytest.approx(seconds / 2, abs=0.1)
         page.get_by_role("button", name="Retouch · $0.075").click()
         for retry in (1, 2, 3):
             wait_for_the_take(page, retry)
@@ -98,7 +99,8 @@ def test_a_whole_retouch_by_keyboard(visit: Visit, studio: RunningStudio, track_
         page.keyboard.press("Shift+ArrowRight")
         tab_to(page, ends)
         page.keyboard.press("ArrowLeft")
-        assert times_of(page) == (pytest.approx(start - 0.9), pytest.approx(end - 1))
+        assert times_of(page)[0] == pytest.approx(start - 0.9)
+        assert times_of(page)[1] == pytest.approx(end - 1)
         expect(begins).to_have_attribute("aria-valuenow", f"{start - 0.9:g}")
         tab_to(page, page.get_by_role("button", name="Retouch · $0.075"))
         page.keyboard.press("Enter")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from studio.management.commands.seed_demo import MUSICIAN
-from tests.browser import scenes, screenshots
+from tests.browser import retouch_scene, scenes, screenshots
 from tests.journeys.stack import RunningStudio, running_studio
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def gallery(chromium: Browser) -> Iterator[tuple[RunningStudio, dict[str, str]]]:
     """A studio with songs in every state, and where to find what it has."""
     with running_studio(song_seconds=48) as studio:
+        made_from = retouch_scene.make(studio).paths
         scenes.make_heard_songs(studio)
         # From here on nobody works: what is laid stays as it is.
         studio.stop("beat")
@@ -24,8 +25,8 @@ def gallery(chromium: Browser) -> Iterator[tuple[RunningStudio, dict[str, str]]]
         studio.shell("from tests.browser import scenes; scenes.lay_other_states()")
         with studio.client(MUSICIAN) as client:
             songs = client.get("/api/generations", params={"state": "READY"}).json()["items"]
-            at = scenes.make_album(client, next(song for song in songs if len(song["tracks"]) == 2))
-        yield studio, at
+            album = scenes.make_album(client, next(song for song in songs if len(song["tracks"]) == 2))
+        yield studio, album | dict(zip(screenshots.MADE_FROM, made_from, strict=True))
 
 
 @pytest.mark.screenshots

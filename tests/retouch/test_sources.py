@@ -8,14 +8,14 @@ from pytest_django import Settings
 
 from studio import dispatch, extensions, retouches, sources
 from studio.errors import MasterIsCold, NotFound, SourceTooLarge, TrackDeleted, TrackHidden, TrackInTrash, TrackNotReady
-from studio.fal.errors import Unreachable, UploadRefused
+from studio.fal.errors import Ambiguous, Unreachable, UploadRefused
 from studio.fal.mock import MockFalClient
 from studio.media.disk import DiskStorage
 from studio.media.errors import StorageUnreachable
 from studio.models import Generation, Track, User
 from studio.states import SourceAudio
 from tests.retouch.scenes import WORDS, begun, last_take, sent
-from tests.studio.people import ONE_SONG, money_of, nothing_was_written
+from tests.studio.people import ONE_SONG, aged, money_of, nothing_was_written
 
 LINK = "https://bucket.s3.amazonaws.com/masters/a.wav?X-Amz-Signature=x"
 
@@ -220,3 +220,56 @@ def test_a_source_trashed_while_it_waits_is_used_all_the_same(ada: User, track: 
     Track.objects.filter(pk=track.pk).update(trashed_at="2026-11-01T00:00:00Z")
     sent(last_take(retouch))
     assert len(fal.submitted()) == 1
+
+
+# --- A worker that dies over it ---------------------------------------------------------------------------------------
+
+
+def claimed(person: User, track: Track, *, age_seconds: int) -> Generation:
+    """One that a worker took up so long ago, and was not heard of again."""
+    begun(person, track)
+    generation = dispatch.claim_next()
+    assert generation is not None
+    return aged(generation, submit_started_at=age_seconds)
+
+
+def test_what_a_worker_died_over_before_the_post_is_in_line_again(ada: User, track: Track, fal: MockFalClient) -> None:
+    generation = claimed(ada, track, age_seconds=700)
+    dispatch.take_back()
+    generation.refresh_from_db()
+    assert generation.state == "QUEUED"
+    aged(generation, run_at=1)
+    assert dispatch.dispatch() == 1
+    assert len(fal.submitted()) == 1
+    assert money_of(ada) == (ONE_SONG, ONE_SONG)
+
+
+def test_a_worker_that_may_still_be_at_it_is_left_alone(ada: User, track: Track) -> None:
+    generation = claimed(ada, track, age_seconds=500)
+    dispatch.take_back()
+    generation.refresh_from_db()
+    assert generation.state == "SUBMITTED"
+
+
+def test_what_may_have_reached_fal_is_never_taken_back(ada: User, track: Track, fal: MockFalClient) -> None:
+    fal.will_raise("submit", Ambiguous())
+    retouch = begun(ada, track)
+    dispatch.dispatch()
+    generation = aged(last_take(retouch).generation, submit_started_at=7000)
+    dispatch.take_back()
+    generation.refresh_from_db()
+    assert generation.state == "SUBMITTED"
+    assert len(fal.submitted()) == 1
+
+
+@pytest.mark.parametrize("taken_up_again", [False, True])
+def test_who_was_only_slow_does_not_post_what_was_taken_back(
+    ada: User, track: Track, fal: MockFalClient, taken_up_again: bool
+) -> None:
+    generation = claimed(ada, track, age_seconds=700)
+    dispatch.take_back()
+    if taken_up_again:
+        Generation.objects.update(run_at="2020-01-01T00:00:00Z")
+        assert dispatch.claim_next() is not None
+    dispatch.submit(generation)
+    assert fal.submitted() == []
