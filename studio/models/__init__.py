@@ -1,6 +1,7 @@
 """The studio's tables: fields, constraints and querysets, and no rules."""
 
 from studio.models.people import AccessToken, User, UserManager
+from studio.models.receivers import Message, Receiver
 from studio.models.reconciliations import LineKind, Reconciliation, ReconciliationLine
 from studio.models.songs import (
     HOLD_REFERENCE,
@@ -25,7 +26,9 @@ __all__ = [
     "GenerationQuerySet",
     "IdempotencyKey",
     "LineKind",
+    "Message",
     "Preset",
+    "Receiver",
     "Reconciliation",
     "ReconciliationLine",
     "TagAudit",
