@@ -57,8 +57,13 @@ def _licence(name: str) -> str:
     except PackageNotFoundError:
         return ""
     classified = [line.rpartition(" :: ")[2] for line in told.get_all("Classifier") or [] if line.startswith("License")]
-    first_line = (told.get("License") or "").strip().partition("\n")[0]
-    return told.get("License-Expression") or ", ".join(classified) or first_line[:100]
+    first_line = _read(told, "License").strip().partition("\n")[0]
+    return _read(told, "License-Expression") or ", ".join(classified) or first_line[:100]
+
+
+def _read(told: Any, name: str) -> str:
+    """What is left out reads as None, which the types of it don't say."""
+    return told[name] or ""
 
 
 if __name__ == "__main__":

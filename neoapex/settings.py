@@ -203,6 +203,8 @@ _RINGS = [
     ("studio.look", timedelta(seconds=3), 10),
     ("webhooks.process_waiting", timedelta(seconds=15), 60),
     ("studio.mail_long_songs", timedelta(seconds=30), 60),
+    ("studio.send_messages", timedelta(seconds=15), 60),
+    ("studio.forget_messages", crontab(hour="3", minute="57"), 3600),
     ("studio.follow_restores", timedelta(minutes=5), 240),
     ("studio.tidy", timedelta(minutes=10), 600),
     ("ledger.audit", crontab(hour="3", minute="17"), 3600),

@@ -82,6 +82,14 @@ class RestoreTier(TextChoices):
     BULK = "Bulk"
 
 
+class MessageState(TextChoices):
+    """Of a message to one of the organisation's own systems."""
+
+    WAITING = "WAITING"
+    DELIVERED = "DELIVERED"
+    FAILED = "FAILED"
+
+
 class Scope(TextChoices):
     """What a personal token may be used for."""
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from studio import dispatch, notices, restores, sweep, tracks, trash
+from studio import dispatch, notices, receivers, restores, sweep, tracks, trash
 
 
 @shared_task(name="studio.dispatch")
@@ -55,6 +55,16 @@ def read_storage(**_: object) -> None:
 @shared_task(name="studio.empty_trash")
 def empty_trash(**_: object) -> None:
     trash.empty()
+
+
+@shared_task(name="studio.send_messages")
+def send_messages(**_: object) -> None:
+    receivers.send_due()
+
+
+@shared_task(name="studio.forget_messages")
+def forget_messages(**_: object) -> None:
+    receivers.forget_old()
 
 
 @shared_task(name="studio.mail_long_songs")

@@ -6,7 +6,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models.functions import Now
 
-from studio import counters, job_facts, live
+from studio import counters, job_facts, live, outbox
 from studio.errors import StaleTransition
 from studio.models import Event, Generation, Retouch, Track
 from studio.states import GenerationState as G
@@ -79,6 +79,7 @@ def advance(generation: Generation, to: G, **fields: object) -> None:
         record(generation, EVENTS[to], state=to)
         if to in FINAL:
             _count_outcome(generation)
+            outbox.tell(generation, EVENTS[to])
 
 
 def _count_outcome(generation: Generation) -> None:

@@ -43,6 +43,19 @@ def check(url: str) -> Target:
     return Target(scheme, host, port, path, addresses)
 
 
+def check_public(url: str) -> Target:
+    """The same for any https address of the open internet; embedded also for a port of this machine, by http.
+
+    Raises HostRefused for all else, SourceUnavailable when the name has no address.
+    """
+    (scheme, host, port), path = _parse(url)
+    if scheme == "http" and host == "127.0.0.1" and settings.NEOAPEX_ENV == "embedded":
+        return Target(scheme, host, port, path, (host,))
+    if scheme != "https" or not host:
+        raise HostRefused("not an https address")
+    return Target(scheme, host, port, path, _resolve_public(host, port))
+
+
 def _parse(url: str) -> tuple[Origin, str]:
     if not _PLAIN.fullmatch(url):
         raise HostRefused("not a plain URL")

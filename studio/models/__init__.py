@@ -3,6 +3,7 @@
 from studio.models.experiments import Arm, Experiment, Round, Trial, Verdict
 from studio.models.people import AccessToken, User, UserManager
 from studio.models.projects import Member, Project, ProjectQuerySet, ShareLink
+from studio.models.receivers import Message, Receiver
 from studio.models.reconciliations import LineKind, Reconciliation, ReconciliationLine
 from studio.models.retouches import Retouch, RetouchQuerySet, Take
 from studio.models.songs import (
@@ -33,9 +34,11 @@ __all__ = [
     "IdempotencyKey",
     "LineKind",
     "Member",
+    "Message",
     "Preset",
     "Project",
     "ProjectQuerySet",
+    "Receiver",
     "Reconciliation",
     "ReconciliationLine",
     "Retouch",
