@@ -20,7 +20,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "account": fal.account,
     "endpoints": fal.offered,
     "prices": fal.prices,
-    "keys": callbacks.keys,
+    "signing keys": callbacks.keys,
     "public url": callbacks.public_url,
     "webhook": callbacks.webhook,
     "bucket": keeping.bucket,

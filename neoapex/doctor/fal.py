@@ -74,17 +74,20 @@ def bill() -> Sequence[Verdict]:
     try:
         client.from_settings().read_api(billing.EVENTS_PATH, {"start": since, "limit": 1})
     except (FalError, ValueError) as error:
-        if getattr(error, "status_code", None) not in {401, 403}:
-            return [advice("fal's bill can't be read just now.", UNREACHABLE)]
-        if settings.FAL_ADMIN_KEY:
-            return [wrong("fal shows its bill not even to FAL_ADMIN_KEY.", "Make a key with the ADMIN scope.")]
-        return [
-            advice(
-                "fal shows its bill to admin keys only: reconcile_fal can't compare.",
-                "Make a key with the ADMIN scope and put it into FAL_ADMIN_KEY.",
-            )
-        ]
+        return [_no_bill(getattr(error, "status_code", None))]
     return [ok("fal's bill can be read.")]
+
+
+def _no_bill(status_code: int | None) -> Verdict:
+    name = "FAL_ADMIN_KEY" if settings.FAL_ADMIN_KEY else "FAL_KEY"
+    admin_key = "Make a key with the ADMIN scope and put it into FAL_ADMIN_KEY."
+    if status_code == 401:
+        return wrong(f"fal refuses {name}: reconcile_fal can't compare.", admin_key)
+    if status_code == 403 and settings.FAL_ADMIN_KEY:
+        return wrong("fal shows its bill not even to FAL_ADMIN_KEY.", admin_key)
+    if status_code == 403:
+        return advice("fal shows its bill to admin keys only: reconcile_fal can't compare.", admin_key)
+    return advice("fal's bill can't be read just now.", UNREACHABLE)
 
 
 def account() -> Sequence[Verdict]:

@@ -158,9 +158,12 @@ def test_a_bill_that_the_key_may_not_see_is_told(sim: RunningSimulator, settings
     said(fal.bill(), ADVICE, "reconcile_fal", "FAL_ADMIN_KEY")
     settings.FAL_ADMIN_KEY = sim.key
     client.from_settings.cache_clear()
-    said(fal.bill(), WRONG, "FAL_ADMIN_KEY", "ADMIN scope")
+    said(fal.bill(), WRONG, "not even to FAL_ADMIN_KEY", "ADMIN scope")
     sim.set_mood(call="platform", answer_status=503)
     said(fal.bill(), ADVICE, "just now")
+    settings.FAL_ADMIN_KEY = "an:other"
+    client.from_settings.cache_clear()
+    said(fal.bill(), WRONG, "refuses FAL_ADMIN_KEY")
 
 
 def test_endpoints_that_end_or_are_gone_are_named(sim: RunningSimulator) -> None:

@@ -1,6 +1,7 @@
 """What can be told to go wrong with a call, a request or a file."""
 
 import time
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -264,3 +265,20 @@ def test_a_request_can_be_told_its_own_pace(sim: RunningSimulator) -> None:
     began = time.monotonic()
     finish(sim)
     assert time.monotonic() - began >= 0.4
+
+
+def test_lists_can_be_empty_and_the_answer_whole_all_the_same(sim: RunningSimulator) -> None:
+    sim.set_mood(call="jwks", empty=True)
+    sim.set_mood(call="platform", empty=True)
+    assert sim.call("GET", "/.well-known/jwks.json").json() == {"keys": []}
+    assert sim.call("GET", "/v1/models").json() == {"models": [], "next_cursor": None, "has_more": False}
+    assert sim.call("GET", "/.well-known/jwks.json").json()["keys"]
+
+
+def test_the_clock_of_an_answer_can_be_off(sim: RunningSimulator) -> None:
+    sim.set_mood(call="jwks", clock_offset_seconds=-3600)
+    off, right = (
+        parsedate_to_datetime(sim.call("GET", "/.well-known/jwks.json").headers["date"]).timestamp() for _ in range(2)
+    )
+    assert 3590 < right - off < 3610
+    assert abs(right - time.time()) < 5

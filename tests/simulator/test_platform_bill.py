@@ -144,3 +144,15 @@ def test_with_an_admin_key_the_bill_is_shown_to_it_alone() -> None:
         assert [sim.call("GET", pricing, headers=one).status_code for one in ({}, admin)] == [200, 200]
         stranger = {"Authorization": "Key another:key"}
         assert sim.call("GET", "/v1/models/billing-events", headers=stranger).status_code == 401
+
+
+def test_the_catalogue_can_be_told_another_status_or_none(own: RunningSimulator) -> None:
+    told = {"sonauto/v2/inpaint": {"status": "deprecated"}, "sonauto/v2/extend": None}
+    own.call("PUT", "/_sim/models", json=told).raise_for_status()
+    models = own.call("GET", "/v1/models").json()["models"]
+    assert {model["endpoint_id"]: model["metadata"]["status"] for model in models} == {
+        "sonauto/v2/text-to-music": "active",
+        "sonauto/v2/inpaint": "deprecated",
+    }
+    own.call("PUT", "/_sim/models", json={}).raise_for_status()
+    assert len(own.call("GET", "/v1/models").json()["models"]) == 3
