@@ -194,8 +194,8 @@ def card(person: User, generation_id: UUID) -> Card:
 
 
 def last_seed(person: User) -> int | None:
-    """Of the song that was asked for last."""
-    newest = Generation.objects.of(person).order_by("-created_at", "-pk")
+    """Of the song that was asked for last; what was made from another has seeds of its own."""
+    newest = Generation.objects.of(person).filter(purpose=Purpose.SONG).order_by("-created_at", "-pk")
     return newest.values_list("seed", flat=True).first()
 
 

@@ -307,7 +307,7 @@ def accept(*, person: User, retouch_id: UUID, take_id: UUID) -> Retouch:
             raise TakeNotReady
         Track.objects.filter(pk=track.pk).update(hidden=False)
         transitions.advance_retouch(retouch, RetouchState.ACCEPTED, accepted=take)
-        _show(take)
+        _show(take, accepted=True)
     return retouch
 
 
@@ -340,10 +340,10 @@ def undo(*, person: User, retouch_id: UUID) -> Retouch:
             raise TakeInUse
         Track.objects.filter(pk=track.pk).update(hidden=True)
         transitions.advance_retouch(retouch, RetouchState.OPEN, accepted=None)
-        _show(take)
+        _show(take, accepted=False)
     return retouch
 
 
-def _show(take: Take) -> None:
+def _show(take: Take, *, accepted: bool) -> None:
     generation = Generation.objects.get(pk=take.pk)
-    transitions.record(generation, "job_progress", state=generation.state)
+    transitions.record(generation, "job_progress", state=generation.state, accepted=accepted)

@@ -40,6 +40,10 @@ _TRASHED: Final = {
     True: (gettext_lazy("Put in the trash"), gettext_lazy("Variation %s was put in the trash")),
     False: (gettext_lazy("Put back"), gettext_lazy("Variation %s was put back")),
 }
+_ACCEPTED: Final = {
+    True: gettext_lazy("You accepted this take"),
+    False: gettext_lazy("You took the acceptance back"),
+}
 _KEPT: Final = {
     True: (gettext_lazy("Kept"), gettext_lazy("You kept variation %s")),
     False: (gettext_lazy("No longer kept"), gettext_lazy("Variation %s is no longer the one you kept")),
@@ -68,8 +72,8 @@ def read(generation: Generation, tracks: Sequence[Track]) -> list[Moment]:
 def _words(event: Event, tracks: Sequence[Track], *, first: bool) -> str:
     data: dict[str, Any] = event.data
     state = data.get("state")
-    if data.get("cancel_requested"):
-        return _("You asked to cancel it")
+    if said := _by_the_person(data):
+        return said
     if data.get("fetched_again"):
         return _named_track(data["track"], tracks, _("The song is fetched again"), _("Variation %s is fetched again"))
     if data.get("master") in _MASTER:
@@ -91,6 +95,12 @@ def _words(event: Event, tracks: Sequence[Track], *, first: bool) -> str:
     if event.name == "job_failed" and state == State.CANCELLED:
         return _("Cancelled")
     return str(_NAMED.get(event.name, event.name))
+
+
+def _by_the_person(data: dict[str, Any]) -> str:
+    if data.get("cancel_requested"):
+        return _("You asked to cancel it")
+    return str(_ACCEPTED[data["accepted"]]) if data.get("accepted") is not None else ""
 
 
 def _named_track(track_id: str, tracks: Sequence[Track], one: str, several: str) -> str:

@@ -54,6 +54,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={"verbose_name_plural": "retouches"},
         ),
         migrations.CreateModel(
             name="Take",

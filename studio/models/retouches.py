@@ -35,6 +35,7 @@ class Retouch(models.Model):
     objects: ClassVar[RetouchQuerySet] = RetouchQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
+        verbose_name_plural = "retouches"
         indexes = [models.Index(fields=["person", "-created_at"], name="retouch_newest")]
         constraints = [
             models.CheckConstraint(condition=Q(state__in=RetouchState.values), name="retouch_state_known"),

@@ -35,10 +35,8 @@ MINE = (
 )
 STRANGERS = ("/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/password/reset/done/")
 # Of a box to tick its whole label is touched.
-TOUCHED = (
-    "button, input:not([type=hidden], .check *), .check, select, summary, "
-    ".lane-download, .takeaway-link, .tier, .tabs a"
-)
+FIELDS = "button, input:not([type=hidden], .check *), .check, select, summary"
+TOUCHED = f"{FIELDS}, .strip a, .lane-download, .takeaway-link, .tier, .tabs a"
 TOO_SMALL = f"""() => [...document.querySelectorAll('{TOUCHED}')]
     .filter((element) => element.checkVisibility({{visibilityProperty: true}}))
     // A finger on the label is as good as one on its box.

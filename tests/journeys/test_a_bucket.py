@@ -1,5 +1,6 @@
 """A whole studio that keeps its songs in a bucket: what people hear comes from there, and nothing lies on the disk."""
 
+import json
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -27,6 +28,8 @@ def bucket_studio(bucket: BucketStorage) -> Iterator[RunningStudio]:
         "AWS_S3_ENDPOINT_URL": str(bucket.endpoint_url),
         "AWS_ACCESS_KEY_ID": KEY_ID,
         "AWS_SECRET_ACCESS_KEY": SECRET,
+        # The stand-in for fal is on this machine, too: it can follow a link that fal itself could not.
+        "NEOAPEX_SOURCE_BY": "link",
     }
     with running_studio(settings) as running:
         yield running
@@ -50,6 +53,21 @@ def test_a_song_is_heard_from_the_bucket(bucket_studio: RunningStudio, bucket: B
         coarse = ada.get(track["peaks_url"], params={"format": "json", "samples_per_pixel": 4096}).json()
         assert coarse["length"] == -(-peaks["length"] // 16)
         assert not list((bucket_studio.home / "media").rglob("*"))
+
+
+def test_what_is_made_from_a_track_is_fetched_by_a_link_into_the_bucket(
+    bucket_studio: RunningStudio, bucket: BucketStorage
+) -> None:
+    with bucket_studio.client() as ada:
+        [track] = bucket_studio.wait_for_state(ada, str(start(ada)["id"]), "READY")["tracks"]
+        asked = {"track": track["id"], "side": "right", "extend_duration": 2}
+        made = ada.post("/api/extensions", json=asked).raise_for_status().json()
+        assert bucket_studio.wait_for_state(ada, made["id"], "READY", "FAILED")["state"] == "READY"
+        [sent] = [told for told in bucket_studio.sim.requests() if told["endpoint_id"].endswith("/extend")]
+        link = sent["arguments"]["audio_url"]
+        assert link.startswith(f"{bucket.endpoint_url}/{bucket.bucket_name}/masters/{track['id']}.wav?")
+        assert "X-Amz-Expires=5400" in link
+        assert link not in json.dumps(made)
 
 
 def assert_redirected(client: httpx.Client, url: str, bucket: BucketStorage, content_type: str) -> bytes:
