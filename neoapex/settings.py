@@ -221,6 +221,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(NEOAPEX_HOME / "beat-schedule")
 
 INSTALLED_APPS = [
     "neoapex",
+    # Before the studio, which shows second factors in the admin in another way.
+    "allauth.mfa",
     "studio",
     "ledger",
     "webhooks",
@@ -233,7 +235,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
-    "allauth.mfa",
     "csp",
     "django_guid",
     "django_htmx",
@@ -365,8 +366,10 @@ CONTENT_SECURITY_POLICY = {
 }
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not EMBEDDED
 SESSION_ENGINE = "neoapex.sessions"
-SESSION_COOKIE_NAME = "neoapex_session"
-CSRF_COOKIE_NAME = "neoapex_csrf"
+# By this prefix a browser takes them from this very host alone, over https, and from no neighbour under the domain.
+COOKIE_PREFIX = "" if EMBEDDED else "__Host-"
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}neoapex_session"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}neoapex_csrf"
 # Forms and /api/docs carry the token themselves, so no script needs to read it.
 CSRF_COOKIE_HTTPONLY = True
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]

@@ -226,3 +226,25 @@ def test_what_a_browser_signs_to_log_in_is_made_afresh_each_time(client: Client)
     asked = [client.get("/accounts/2fa/webauthn/login/", headers={"Accept": "application/json"}) for _ in range(2)]
     challenges = {answer.json()["request_options"]["publicKey"]["challenge"] for answer in asked}
     assert len(challenges) == 2
+
+
+# --- In the admin ----------------------------------------------------------------------------------------------------
+
+
+def test_an_admin_sees_who_has_one_and_never_what_it_is_made_of(
+    client: Client, boss: User, ada: User, settings: Settings
+) -> None:
+    settings.NEOAPEX_ADMIN_MFA = False
+    with_totp(ada)
+    RecoveryCodes.activate(ada)
+    client.force_login(boss)
+    totp = Authenticator.objects.get(type="totp")
+    page = f"/admin/mfa/authenticator/{totp.pk}/"
+    for path in ("/admin/mfa/authenticator/", f"{page}change/", f"{page}delete/"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert SECRET not in answer.content.decode()
+        assert "seed" not in answer.content.decode()
+    assert client.post(f"{page}change/", {"data": "{}"}).status_code == 403
+    assert client.post(f"{page}delete/", {"post": "yes"}).status_code == 302
+    assert not Authenticator.objects.filter(type="totp").exists()
