@@ -14,6 +14,7 @@ from studio.errors import (
     FileForgotten,
     IdempotencyConflict,
     InvalidInput,
+    NoRecipe,
     NotComparable,
     NotFailed,
     NotFrozen,
@@ -32,6 +33,7 @@ from studio.errors import (
 STATUSES: Final[dict[type[Exception], int]] = {
     InvalidInput: 422,
     NotFrozen: 422,
+    NoRecipe: 422,
     CantFreeze: 422,
     NotComparable: 422,
     TrackInTrash: 409,
