@@ -105,6 +105,8 @@ STATUSES: Mapping[type[Exception], int] = {
     studio.NotComparable: 422,
     studio.NotFrozen: 422,
     studio.CantFreeze: 422,
+    studio.NoRecipe: 422,
+    studio.NotReproducible: 422,
     studio.ArmNotFailed: 409,
     studio.NothingToJudge: 409,
     studio.RoundOver: 409,

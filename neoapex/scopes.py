@@ -16,6 +16,23 @@ WRITES: Mapping[str, Scope] = {
     "DELETE /tracks/{track_id}": Scope.LIBRARY,
     "POST /tracks/{track_id}/restore-from-trash": Scope.LIBRARY,
     "POST /tracks/{track_id}/fetch-again": Scope.LIBRARY,
+    "POST /projects": Scope.LIBRARY,
+    "PATCH /projects/{project_id}": Scope.LIBRARY,
+    "DELETE /projects/{project_id}": Scope.LIBRARY,
+    "POST /projects/{project_id}/members": Scope.LIBRARY,
+    "DELETE /projects/{project_id}/members/{member_id}": Scope.LIBRARY,
+    "POST /projects/{project_id}/links": Scope.LIBRARY,
+    "DELETE /projects/{project_id}/links/{link_id}": Scope.LIBRARY,
+    "POST /retouches": Scope.SONGS,
+    "POST /retouches/{retouch_id}/takes": Scope.SONGS,
+    "POST /retouches/{retouch_id}/accept": Scope.SONGS,
+    "POST /retouches/{retouch_id}/abandon": Scope.SONGS,
+    "POST /retouches/{retouch_id}/undo": Scope.SONGS,
+    "POST /extensions": Scope.SONGS,
+    "POST /experiments": Scope.SONGS,
+    "POST /experiments/quotes": Scope.READ,
+    "POST /experiments/{experiment_id}/verdicts": Scope.SONGS,
+    "POST /experiments/{experiment_id}/arms/{arm_id}/retry": Scope.SONGS,
 }
 ROOT = "/api"
 _PART = re.compile(r"<(?:\w+:)?(\w+)>")

@@ -328,6 +328,17 @@ class CantFreeze(StudioError):
     hint = _("Start from a song of your own tags and lyrics.")
 
 
+class NoRecipe(StudioError):
+    code = "no_recipe"
+    message = _("The file is no recipe of a song.")
+    hint = _("Choose a recipe.json that the studio wrote.")
+
+
+class NotReproducible(StudioError):
+    code = "not_reproducible"
+    message = _("Nobody promises that this song would come out the same again.")
+
+
 class ArmNotFailed(StudioError):
     code = "arm_not_failed"
     message = _("Only an arm that ended without a song can be made once more.")

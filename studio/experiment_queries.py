@@ -82,9 +82,9 @@ def turned_down_db(arms: Sequence[ShownArm]) -> list[float]:
 
 
 def shared_ms(arms: Sequence[ShownArm]) -> int:
-    """As far as all of them go that can be heard."""
+    """As far as all of them go that can be heard, in whole seconds: a length to the millisecond is as good as a name."""
     lengths = [shown.track.duration_ms or 0 for shown in arms if shown.is_playable and shown.track]
-    return min(lengths, default=0)
+    return min(lengths, default=0) // 1000 * 1000
 
 
 def _with_songs(arms: QuerySet[Arm]) -> QuerySet[Arm]:

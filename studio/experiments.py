@@ -71,9 +71,7 @@ def base_of(person: User, track_id: UUID) -> Track:
 
 
 def is_frozen(generation: Generation) -> bool:
-    """Whether the song was made from tags and lyrics alone: a description is read anew each time."""
-    recipe = generation.recipe
-    return recipe.get("prompt") is None and bool(recipe.get("tags")) and recipe.get("lyrics") is not None
+    return recipes.is_fixed(generation.recipe)
 
 
 def can_be_frozen(generation: Generation) -> bool:

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
-from studio import listening, pricing, sentences
+from studio import listening, pricing, recipes, sentences
 from studio.errors import NotFound
 from studio.fal import breaker
 from studio.models import Generation, GenerationQuerySet, Track, User
@@ -146,9 +146,12 @@ class Card:
 
     @property
     def reproducible(self) -> bool:
-        """The same song comes again only from tags and lyrics; a description is read anew each time."""
-        recipe = self.generation.recipe
-        return not recipe.get("prompt") and bool(recipe.get("tags")) and recipe.get("lyrics") is not None
+        """The same song comes again, of the same number in one request."""
+        return not self.why_not_reproducible
+
+    @property
+    def why_not_reproducible(self) -> str:
+        return recipes.why_not_reproducible(self.generation)
 
     @property
     def retry_cost_micros(self) -> int:

@@ -3,8 +3,11 @@
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
+
+from django.utils.translation import gettext as _
 
 from studio import endpoints
 from studio.models import Generation, Track
@@ -78,6 +81,20 @@ def words_of(generation: Generation) -> dict[str, Any]:
     tags = tags_of(generation)
     text = [generation.recipe.get("prompt") or "", *tags]
     return {"words": " ".join(text).strip()[:WORDS_CHARACTERS], "tags": [tag.lower() for tag in tags]}
+
+
+def is_fixed(recipe: Mapping[str, Any]) -> bool:
+    """Tags and lyrics alone say what to make: a description is read anew each time."""
+    return recipe.get("prompt") is None and bool(recipe.get("tags")) and recipe.get("lyrics") is not None
+
+
+def why_not_reproducible(generation: Generation) -> str:
+    """Why nobody promises the same song from the same recipe; "" where it is promised."""
+    if generation.endpoint != "text-to-music":
+        return _("It was made from the sound of another track.")
+    if not is_fixed(generation.recipe):
+        return _("It was made from a description, which is read anew each time.")
+    return ""
 
 
 def document(track: Track) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from studio.errors import (
     IdempotencyConflict,
     InvalidInput,
     MasterIsCold,
+    NoRecipe,
     NotComparable,
     NotFailed,
     NotFrozen,
@@ -45,6 +46,7 @@ from studio.media.errors import HouseFault
 STATUSES: Final[dict[type[Exception], int]] = {
     InvalidInput: 422,
     NotFrozen: 422,
+    NoRecipe: 422,
     CantFreeze: 422,
     NotComparable: 422,
     TrackInTrash: 409,

@@ -171,7 +171,10 @@ class Overheard:
 
     def __init__(self, context: BrowserContext) -> None:
         self.answers: list[Response] = []
-        context.on("response", lambda answer: self.answers.append(answer))
+        context.on("response", self._note)
+
+    def _note(self, answer: Response) -> None:
+        self.answers.append(answer)
 
 
 @pytest.fixture
