@@ -32,7 +32,8 @@ Values = Annotated[
 ]
 Choice = Annotated[Any, WithJsonSchema({"type": "string", "description": "An arm's id or letter, or no_difference."})]
 Note = Annotated[Any, WithJsonSchema({"type": "string", "maxLength": experiments.NOTE_CHARACTERS})]
-REFUSALS: dict[Any, Any] = dict.fromkeys((401, 402, 403, 404, 409, 422, 429, 503), ErrorOut)
+REFUSALS: dict[Any, Any] = dict.fromkeys((401, 403, 404, 409, 422, 429, 503), ErrorOut)
+PAID: dict[Any, Any] = {**REFUSALS, 402: ErrorOut}
 
 
 class ExperimentIn(BaseModel):
@@ -187,7 +188,7 @@ def quote_experiment(request: HttpRequest, asked: ExperimentIn) -> PlanOut:
     return PlanOut.of(plan)
 
 
-@router.post("", response={200: ExperimentOut, 201: ExperimentOut, **REFUSALS})
+@router.post("", response={200: ExperimentOut, 201: ExperimentOut, **PAID})
 def start_experiment(
     request: HttpRequest,
     asked: ExperimentIn,
@@ -219,7 +220,7 @@ def judge_experiment(request: HttpRequest, experiment_id: UUID, said: VerdictIn)
     return Status(201, VerdictOut.of(verdict))
 
 
-@router.post("/{experiment_id}/arms/{arm_id}/retry", response={200: ArmOut, **REFUSALS})
+@router.post("/{experiment_id}/arms/{arm_id}/retry", response={200: ArmOut, **PAID})
 def retry_arm(
     request: HttpRequest,
     experiment_id: UUID,

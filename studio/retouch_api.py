@@ -16,7 +16,8 @@ from studio.states import SourceAudio, Verdict
 
 router = Router()
 
-REFUSALS: Final[dict[Any, Any]] = dict.fromkeys((401, 402, 403, 404, 409, 415, 422, 429, 503), ErrorOut)
+REFUSALS: Final[dict[Any, Any]] = dict.fromkeys((401, 403, 404, 409, 415, 422, 429, 503), ErrorOut)
+PAID: Final[dict[Any, Any]] = {**REFUSALS, 402: ErrorOut}
 AskedOnce = Annotated[Key | None, Header(alias="Idempotency-Key")]
 
 
@@ -70,7 +71,7 @@ TAKES_A_TAKE: Final = _takes(
 
 @router.post(
     "/retouches",
-    response={200: RetouchOut, 201: RetouchOut, **REFUSALS},
+    response={200: RetouchOut, 201: RetouchOut, **PAID},
     tags=["retouches"],
     openapi_extra=TAKES_A_RETOUCH,
 )
@@ -91,7 +92,7 @@ def read_retouch(request: HttpRequest, retouch_id: UUID) -> RetouchOut:
 
 @router.post(
     "/retouches/{retouch_id}/takes",
-    response={200: RetouchOut, 201: RetouchOut, **REFUSALS},
+    response={200: RetouchOut, 201: RetouchOut, **PAID},
     tags=["retouches"],
     openapi_extra=TAKES_A_VERDICT,
 )
@@ -145,7 +146,7 @@ def undo_retouch(request: HttpRequest, retouch_id: UUID) -> RetouchOut:
 
 @router.post(
     "/extensions",
-    response={200: GenerationOut, 201: GenerationOut, **REFUSALS},
+    response={200: GenerationOut, 201: GenerationOut, **PAID},
     tags=["retouches"],
     openapi_extra=TAKES_AN_EXTENSION,
 )

@@ -39,7 +39,7 @@ def test_a_form_that_can_not_be_written_says_when_to_come_again(ada: User, fault
     browser = Client(raise_request_exception=False, headers={"Accept": accept})
     browser.force_login(ada)
     with fault():
-        answer = browser.post("/account/tokens/", {"name": "laptop"})
+        answer = browser.post("/account/tokens/", {"name": "laptop", "scopes": ["read"]})
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert answer.headers["X-Request-Id"] in answer.content.decode()

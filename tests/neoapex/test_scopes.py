@@ -51,7 +51,7 @@ def test_a_write_without_a_line_needs_everything() -> None:
 def test_a_token_that_lacks_the_scope_is_refused_before_anything_is_looked_at(
     limited: Limited, operation: Operation
 ) -> None:
-    by_path = {path.replace("{track_id}", SOME_ID).replace("{generation_id}", SOME_ID): path for _, path in described()}
+    by_path = {re.sub(r"\{\w+\}", SOME_ID, path): path for _, path in described()}
     [needed] = scopes.needed_for(operation.method, by_path[operation.path.removeprefix(scopes.ROOT)])
     others = [scope for scope in Scope if scope != needed]
     answer = limited(*others).generic(operation.method, operation.path, b"{nonsense", content_type="application/json")
