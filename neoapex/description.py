@@ -97,7 +97,6 @@ def _answered_anywhere(method: str, path: str, call: Schema) -> Iterator[int]:
 
 
 def _complete(answers: dict[int, Any], anywhere: list[int], components: Schema) -> None:
-    is_file = 206 in answers
     for status in anywhere:
         answers.setdefault(status, {"description": responses[status]})
     for status, answer in answers.items():
@@ -105,7 +104,7 @@ def _complete(answers: dict[int, Any], anywhere: list[int], components: Schema) 
             answer["content"] = {"application/json": {"schema": ERROR, "example": refusal(status)}}
             if status in WAITING:
                 answer["headers"] = RETRY_HEADER
-        elif is_file and status in (200, 206):
+        elif status in (200, 206) and (206 in answers or "content" not in answer):
             answer["content"] = BYTES
         for content in answer.get("content", {}).values():
             if content["schema"].get("format") != "binary":
