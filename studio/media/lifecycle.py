@@ -19,6 +19,9 @@ UNFINISHED_DAYS: Final = 1
 INCOMING_DAYS: Final = 3
 MASTERS: Final = FOLDERS[0]
 
+# Amazon's word for it, and the bare status by which Garage says the same; elder ones answer with nothing at all.
+NO_RULES: Final = frozenset({"NoSuchLifecycleConfiguration", "404"})
+
 Rule = Mapping[str, Any]
 
 
@@ -113,10 +116,10 @@ def read(bucket: BucketStorage) -> dict[str, Any]:
         try:
             found = bucket.client.get_bucket_lifecycle_configuration(Bucket=bucket.bucket_name)
         except ClientError as error:
-            if code_of(error) != "NoSuchLifecycleConfiguration":
+            if code_of(error) not in NO_RULES:
                 raise
             return {"Rules": []}
-    return {name: value for name, value in found.items() if name != "ResponseMetadata"}
+    return {"Rules": [], **{name: value for name, value in found.items() if name != "ResponseMetadata"}}
 
 
 def apply(bucket: BucketStorage, present: Mapping[str, Any]) -> None:

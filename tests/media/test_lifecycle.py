@@ -8,6 +8,8 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from studio.media import lifecycle
+from studio.media.bucket import BucketStorage
+from tests.fal.server import FalServer
 from tests.glacier import BUCKET, GlacierBucket, bucket, s3_url
 
 __all__ = ["bucket", "s3_url"]
@@ -133,3 +135,13 @@ def test_a_server_without_cold_storage_is_only_told_to_end_unfinished_uploads(
     assert "masters-to-glacier" in run()[0]
     assert rules_of(bucket).keys() == {"neoapex-end-unfinished-uploads"}
     assert "has the rules already" in run()[0]
+
+
+@pytest.mark.parametrize("status", [204, 404])
+def test_a_server_that_says_with_an_empty_answer_that_there_are_no_rules_is_understood(status: int) -> None:
+    server = FalServer()
+    server.answers(status, b"")
+    server.start()
+    keys = {"access_key": "test", "secret_key": "test"}
+    assert lifecycle.read(BucketStorage(bucket_name="songs", endpoint_url=server.url, **keys)) == {"Rules": []}
+    server.stop()
