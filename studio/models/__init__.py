@@ -5,7 +5,6 @@ from studio.models.projects import Member, Project, ProjectQuerySet, ShareLink
 from studio.models.reconciliations import LineKind, Reconciliation, ReconciliationLine
 from studio.models.songs import (
     HOLD_REFERENCE,
-    TRACK_WORDS,
     Event,
     Generation,
     GenerationQuerySet,
@@ -20,7 +19,6 @@ from studio.models.writing import Draft, Preset
 
 __all__ = [
     "HOLD_REFERENCE",
-    "TRACK_WORDS",
     "AccessToken",
     "Draft",
     "Event",
