@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from ledger import months
 from studio import listening, projects, queries, titles, tracks, trash
 from studio.errors import InvalidInput, NotFound, Problem, TrackInTrash
-from studio.models import TRACK_WORDS, Track, TrackQuerySet, User
+from studio.models import Track, TrackQuerySet, User
 
 PAGE: Final = 24
 MAX_CHOSEN: Final = 100
@@ -68,7 +68,7 @@ def page_of(rows: TrackQuerySet, cursor: str | None = None, limit: int = PAGE) -
 
 def _narrowed(rows: TrackQuerySet, filters: Filters) -> TrackQuerySet:
     if words := searched(filters.q):
-        rows = rows.alias(found=TRACK_WORDS).filter(found=SearchQuery(words, config="simple", search_type="raw"))
+        rows = rows.filter(found_by=SearchQuery(words, config="simple", search_type="raw"))
     if filters.favourite:
         rows = rows.filter(favourite=True)
     if filters.keeper:

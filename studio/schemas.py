@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.urls import reverse
 from ninja import Schema
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from ledger.money import format_dollars
 from ledger.months import MONTH_PATTERN
@@ -25,8 +25,14 @@ from studio.timeline import Moment
 
 # At least one character that is neither a gap nor a control character.
 VISIBLE: Final = r"[^\s\x00-\x1f\x7f-\x9f]"
+# To JSON 4.0 is the same whole number as 4.
+WHOLE: Final = BeforeValidator(lambda given: int(given) if _is_whole_float(given) else given)
 # What null takes away.
 CLEARED: Final = ("rating", "project")
+
+
+def _is_whole_float(given: object) -> bool:
+    return isinstance(given, float) and given.is_integer()
 
 
 class ProblemOut(Schema):
@@ -153,7 +159,7 @@ class TrackIn(BaseModel):
 
     title: Annotated[str, Field(min_length=1, max_length=titles.MAX_CHARACTERS, pattern=VISIBLE)] | None = None
     # Null takes these two away; of the others it says nothing.
-    rating: Annotated[int, Field(ge=1, le=5)] | None = None
+    rating: Annotated[int, Field(ge=1, le=5), WHOLE] | None = None
     project: Annotated[UUID, Field(strict=False)] | None = None
     favourite: bool | None = None
     keeper: bool | None = None
@@ -200,7 +206,7 @@ class MemberIn(BaseModel):
 class LinkIn(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    days: Annotated[int, Field(ge=1, le=projects.MAX_DAYS)] = projects.USUAL_DAYS
+    days: Annotated[int, Field(ge=1, le=projects.MAX_DAYS), WHOLE] = projects.USUAL_DAYS
 
 
 class MemberOut(Schema):

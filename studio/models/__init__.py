@@ -8,7 +8,6 @@ from studio.models.reconciliations import LineKind, Reconciliation, Reconciliati
 from studio.models.retouches import Retouch, RetouchQuerySet, Take
 from studio.models.songs import (
     HOLD_REFERENCE,
-    TRACK_WORDS,
     Event,
     Generation,
     GenerationQuerySet,
@@ -23,7 +22,6 @@ from studio.models.writing import Draft, Preset
 
 __all__ = [
     "HOLD_REFERENCE",
-    "TRACK_WORDS",
     "AccessToken",
     "Arm",
     "Draft",

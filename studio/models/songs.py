@@ -4,7 +4,7 @@ import uuid
 from typing import ClassVar, Final
 
 from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVector
+from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
@@ -14,8 +14,6 @@ from studio.models.projects import Member, Project
 from studio.states import GenerationState, MasterStorage, Purpose, RestoreTier, SourceAudio, TrackState, Whose
 
 HOLD_REFERENCE: Final = "generation:"
-# As the index has it: another form of the same would not be found by it. No language: songs have many.
-TRACK_WORDS: Final = SearchVector("title", "words", config="simple")
 
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
@@ -221,6 +219,10 @@ class Track(models.Model):
     # Of its recipe what it is found by, beside the title: the description and the tags.
     words = models.TextField(blank=True, default="", db_default="")
     tags = models.JSONField(default=list, db_default=[])
+    # The database keeps it, so that it follows the title. Of no language, for songs have many.
+    found_by = models.GeneratedField(
+        expression=SearchVector("title", "words", config="simple"), output_field=SearchVectorField(), db_persist=True
+    )
 
     source_url = models.URLField(max_length=2000)
     reason_code = models.CharField(max_length=60, blank=True, default="")
@@ -282,7 +284,7 @@ class Track(models.Model):
                 condition=Q(master_storage__in=["RESTORING", "RESTORED"]),
                 name="track_asked_back",
             ),
-            GinIndex(TRACK_WORDS, name="track_words"),
+            GinIndex(fields=["found_by"], name="track_words"),
             GinIndex(fields=["tags"], opclasses=["jsonb_path_ops"], name="track_tags"),
             models.Index(fields=["person", "-created_at", "-id"], condition=Q(favourite=True), name="track_favourites"),
             models.Index(

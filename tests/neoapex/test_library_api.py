@@ -55,7 +55,7 @@ def test_odd_words_find_what_they_find(program: Client, track: Track, query: str
 
 def test_a_track_is_changed_in_one_call(program: Client, track: Track) -> None:
     album = send(program, "POST", "/api/projects", {"title": "Album"}).json()
-    wanted = {"title": "New", "rating": 5, "favourite": True, "keeper": True, "project": album["id"]}
+    wanted = {"title": "New", "rating": 5.0, "favourite": True, "keeper": True, "project": album["id"]}
     changed = send(program, "PATCH", f"/api/tracks/{track.pk}", wanted)
     assert changed.status_code == 200
     assert {name: changed.json()[name] for name in wanted} == wanted
@@ -134,7 +134,7 @@ def test_a_member_reaches_the_files_and_no_verb(
     assert other.get("/api/tracks").json()["items"] == []
 
 
-@pytest.mark.parametrize("days", [0, 366, "3", None])
+@pytest.mark.parametrize("days", [0, 366, "3", None, 3.5, True])
 def test_a_link_lasts_a_year_at_most(program: Client, ada: User, days: object) -> None:
     album = projects.create(ada, "Album")
     assert_structured(send(program, "POST", f"/api/projects/{album.pk}/links", {"days": days}), 422)

@@ -1,6 +1,7 @@
 """The library: what is found, page by page, and what is done with one track or several."""
 
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
@@ -9,11 +10,12 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from ledger.errors import InvalidMonth
-from studio import library, projects, trash
+from studio import library, projects, recipes, trash
 from studio.errors import InvalidInput, NotFound, TrackDeleted, TrackInTrash, TrackNotReady
 from studio.library import Filters
 from studio.models import Track, User
 from tests import factories
+from tests.studio import people
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -240,3 +242,27 @@ class TestSeveralAtOnce:
         with pytest.raises(TrackDeleted):
             library.put_back(person=ada, track_ids=[soon.pk, late.pk])
         assert titles(ada) == []
+
+
+class TestTheWordsOfATrack:
+    def test_are_written_when_the_song_is_settled(self, ada: User) -> None:
+        generation = people.finished_song(ada)
+        track = generation.tracks.get()
+        assert (track.words, track.tags) == ("a calm piano piece at night pop", ["pop"])
+        assert titles(ada, q="pian") == titles(ada, tag="pop") == [track.title]
+
+    @pytest.mark.parametrize(
+        ("recipe", "written"),
+        [
+            ({"prompt": "A waltz"}, None), ({"prompt": "A waltz"}, ["Fado", "morna"]), ({"prompt": "A waltz"}, []),
+            ({"prompt": None, "tags": ["Dream Pop", 'a "b" \\ c'], "lyrics": ""}, ["other"]),
+            ({"prompt": None, "tags": [], "lyrics": "x"}, ["Fado"]), ({"prompt": "", "tags": None}, None),
+        ],
+    )  # fmt: skip
+    def test_of_old_songs_are_the_same(self, ada: User, recipe: dict[str, Any], written: list[str] | None) -> None:
+        generation = factories.make_generation(person=ada, state="READY", recipe=recipe, written_tags=written)
+        track = factories.make_track(generation, title="Old", words="", tags=[])
+        with connection.cursor() as cursor:
+            cursor.execute(import_module("studio.migrations.0021_words_of_old_songs").FILL)
+        track.refresh_from_db()
+        assert {"words": track.words, "tags": track.tags} == recipes.words_of(generation)
