@@ -105,10 +105,9 @@ def submit(generation: Generation, *, is_probe: bool = False) -> None:
         _end(generation, Unsendable(said=Said(raw=type(error).__name__)))
         return
     except FalError as error:
-        # Of the audio that it is made from: the song itself has not been asked for.
-        if error.provider_failed:
-            breaker.note(error)
-        _not_taken(generation, error, is_probe=is_probe)
+        # Of the audio that it is made from: it says nothing about fal's queue, so neither is it counted there, nor
+        # is it spared as a probe, which would come to the same again and again.
+        _not_taken(generation, error, is_probe=False)
         return
     if generation.source_id is not None and not _posting(generation):
         logger.warning("taken back while its audio was handed over", extra={"generation": str(generation.pk)})

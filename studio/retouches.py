@@ -39,6 +39,8 @@ LEAST_KEPT_SECONDS: Final = 1.0
 # A length that was rounded on its way to a person and back is no mistake.
 ROUNDED_SECONDS: Final = 0.05
 NOTE_CHARACTERS: Final = 500
+OPEN_SHOWN: Final = 3
+OF_A_SONG_SHOWN: Final = 50
 WITHOUT_A_SONG: Final = (GenerationState.FAILED, GenerationState.CANCELLED)
 
 
@@ -101,6 +103,18 @@ def own(person: User, retouch_id: UUID) -> Retouch:
 def read(person: User, retouch_id: UUID) -> Strip:
     """:raises NotFound: as `own`."""
     return _strip(own(person, retouch_id))
+
+
+def still_open(person: User) -> list[Retouch]:
+    """Those that wait for their person, the newest first."""
+    rows = Retouch.objects.of(person).filter(state=RetouchState.OPEN, source__trashed_at=None)
+    return list(rows.select_related("source").order_by("-created_at")[:OPEN_SHOWN])
+
+
+def of_song(person: User, generation_id: UUID) -> list[Retouch]:
+    """Every retouch of a song's tracks, the newest first."""
+    rows = Retouch.objects.of(person).filter(source__generation=generation_id).select_related("source")
+    return list(rows.order_by("-created_at")[:OF_A_SONG_SHOWN])
 
 
 def _strip(retouch: Retouch) -> Strip:

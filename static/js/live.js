@@ -51,12 +51,13 @@ async function fetchCard(id) {
   const answer = await fetch(url, { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(10_000) });
   if (answer.headers.get("HX-Redirect")) return location.reload();
   if (answer.status === 404) return shown?.remove();
-  // A take has no card of its own: it is seen where it is judged.
   if (!answer.ok || answer.status === 204) return undefined;
   swap(id, await answer.text());
   if (answer.headers.get("HX-Trigger")) htmx.trigger(document.body, "money");
   return undefined;
 }
+
+const parse = (html) => new DOMParser().parseFromString(html, "text/html");
 
 function swap(id, html) {
   const card = document.getElementById(`generation-${id}`);
@@ -67,13 +68,19 @@ function swap(id, html) {
   }
   const feed = document.querySelector("#feed[data-newest]");
   const phase = card?.dataset.phase;
+  // A take has no card of its own: it is seen where it is judged.
+  const elsewhere = card ? null : parse(html).querySelector("[data-elsewhere]");
+  if (elsewhere) {
+    tellOf(elsewhere);
+    return;
+  }
   const open = [...(card?.querySelectorAll("details[open][id]") ?? [])].map((details) => details.id);
   const focused = card?.contains(document.activeElement) ? document.activeElement.id : "";
   if (card) htmx.swap(card, html, { swapStyle: "outerHTML" });
   else htmx.swap(feed ?? document.getElementById("announcer"), html, { swapStyle: feed ? "afterbegin" : "none" });
   for (const details of open) document.getElementById(details)?.setAttribute("open", "");
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-  const fresh = document.getElementById(`generation-${id}`) ?? new DOMParser().parseFromString(html, "text/html").querySelector(".card");
+  const fresh = document.getElementById(`generation-${id}`) ?? parse(html).querySelector(".card");
   if (fresh) tellOf(fresh, phase);
 }
 

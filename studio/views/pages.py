@@ -4,7 +4,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from studio import queries, restores
+from studio import queries, restores, retouches
 from studio.views.composer import composer, filled
 from studio.views.people import PersonRequest, for_people
 
@@ -23,6 +23,7 @@ def studio(request: PersonRequest) -> HttpResponse:
         "filled": chosen,
         "older": "before" in request.GET,
         "masters_back": restores.notices(request.user),
+        "open_retouches": retouches.still_open(request.user),
         **composer(form, request.user),
     }
     return render(request, "studio/page.html", shown)

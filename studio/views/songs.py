@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from ledger.errors import LedgerError
-from studio import drafts, extensions, generations, listening, queries, timeline, tracks
+from studio import drafts, extensions, generations, listening, queries, retouches, timeline, tracks
 from studio.errors import AlreadyFinal, AlreadyMade, IdempotencyConflict, NotFound, StudioError
 from studio.forms import ComposerForm
 from studio.models import Generation
@@ -61,7 +61,12 @@ def _refused(request: PersonRequest, form: ComposerForm, error: StudioError | Le
 def card(request: PersonRequest, generation_id: UUID) -> HttpResponse:
     """The card as it is now, with the budget line; on the page of the song `?page` shows it there."""
     shown = _own_card(request, generation_id)
-    return HttpResponse(status=204) if is_judged_elsewhere(shown) else _card(request, shown)
+    if not is_judged_elsewhere(shown):
+        return _card(request, shown)
+    if shown.generation.purpose != Purpose.TAKE:
+        return HttpResponse(status=204)
+    # Never put into a list: it only says that it ended, and where it is heard.
+    return render(request, "studio/elsewhere.html", {"card": shown, "retouch": shown.generation.take.retouch})
 
 
 def is_judged_elsewhere(shown: Card) -> bool:
@@ -178,7 +183,13 @@ def song(request: PersonRequest, generation_id: UUID) -> HttpResponse:
     return render(
         request,
         "studio/song.html",
-        {"card": shown, "timeline": _timeline(shown), "page": True, "key": new_key()},
+        {
+            "card": shown,
+            "timeline": _timeline(shown),
+            "page": True,
+            "key": new_key(),
+            "retouches": retouches.of_song(request.user, generation_id),
+        },
     )
 
 

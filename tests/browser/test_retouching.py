@@ -209,3 +209,18 @@ def test_the_whole_way_works_without_a_script(visit: Visit, studio: RunningStudi
         page.go_back()
         page.get_by_role("button", name="Keep the original").click()
         expect(page.get_by_text("You kept the original.")).to_be_visible()
+
+
+def test_a_take_that_ends_elsewhere_is_told_and_is_no_card_of_the_list(
+    visit: Visit, studio: RunningStudio, track_id: str
+) -> None:
+    with visit.context() as context, studio.client(MUSICIAN) as client:
+        page = context.new_page()
+        page.goto("/")
+        cards = page.locator("#feed .card").count()
+        asked = {"track": track_id, "section": {"start": 2, "end": 4}, **retouch_scene.WORDS}
+        retouch = client.post("/api/retouches", json=asked).raise_for_status().json()
+        expect(page.locator("#announcer")).to_contain_text("Ready to be judged", timeout=60_000)
+        assert page.title().startswith("(")
+        assert page.locator("#feed .card").count() == cards
+        client.post(f"/api/retouches/{retouch['id']}/abandon").raise_for_status()

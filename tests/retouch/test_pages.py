@@ -110,7 +110,9 @@ def test_a_takes_own_addresses_lead_to_where_it_is_judged(browser: Client, ada: 
     made = delivered(last_take(retouch))
     answer = browser.get(f"/generations/{made.generation_id}/")
     assert answer.headers["Location"] == f"/retouches/{retouch.pk}/"
-    assert browser.get(f"/generations/{made.generation_id}/card").status_code == 204
+    told = browser.get(f"/generations/{made.generation_id}/card").content.decode()
+    assert "data-elsewhere" in told
+    assert f'href="/retouches/{retouch.pk}/?take={made.generation_id}"' in told
     panel = browser.get(f"/retouches/{retouch.pk}/panel").content.decode()
     assert f'id="generation-{made.generation_id}"' in panel
     assert "<html" not in panel
@@ -143,7 +145,7 @@ def test_the_feed_takes_no_query_more_for_a_source(
     form = {"side": "left", "tags": "folk", "lyrics": ""}
     for _ in range(4):
         browser.post(f"/tracks/{track.pk}/extend/", form)
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         browser.get("/")
 
 
@@ -166,3 +168,14 @@ def test_what_is_not_ones_own_is_not_there(browser: Client, ben: User, track: Tr
         assert browser.get(f"/retouches/{retouch.pk}/{path}").status_code == 404
     for path in ("takes", "accept", "abandon", "undo"):
         assert browser.post(f"/retouches/{retouch.pk}/{path}").status_code == 404
+
+
+def test_an_open_retouch_is_found_again_from_the_studio_and_from_its_song(
+    browser: Client, ada: User, track: Track
+) -> None:
+    retouch = begun(ada, track)
+    for page in ("/", f"/generations/{track.generation_id}/"):
+        assert f'href="/retouches/{retouch.pk}/"' in browser.get(page).content.decode()
+    retouches.abandon(person=ada, retouch_id=retouch.pk)
+    assert f"/retouches/{retouch.pk}/" not in browser.get("/").content.decode()
+    assert "the original was kept" in text_of(browser.get(f"/generations/{track.generation_id}/"))

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
 from studio import dispatch, extensions, retouches, sources
 from studio.errors import MasterIsCold, NotFound, SourceTooLarge, TrackDeleted, TrackHidden, TrackInTrash, TrackNotReady
+from studio.fal import breaker
 from studio.fal.errors import Ambiguous, Unreachable, UploadRefused
 from studio.fal.mock import MockFalClient
 from studio.media.disk import DiskStorage
@@ -15,7 +17,7 @@ from studio.media.errors import StorageUnreachable
 from studio.models import Generation, Track, User
 from studio.states import SourceAudio
 from tests.retouch.scenes import WORDS, begun, last_take, sent
-from tests.studio.people import ONE_SONG, aged, money_of, nothing_was_written
+from tests.studio.people import ONE_SONG, aged, asked_for, money_of, nothing_was_written
 
 LINK = "https://bucket.s3.amazonaws.com/masters/a.wav?X-Amz-Signature=x"
 
@@ -117,6 +119,31 @@ def test_an_upload_that_fails_for_good_gives_the_money_back_and_says_why(
     generation = Generation.objects.get(take__retouch=retouch)
     assert (generation.state, generation.reason_code) == ("FAILED", "source_out_of_reach")
     assert money_of(ada) == (0, ONE_SONG)
+
+
+def test_uploads_that_fail_keep_nobody_else_from_fal(ada: User, track: Track, fal: MockFalClient) -> None:
+    for _ in range(4):
+        begun(ada, track)
+        fal.will_raise("upload", Unreachable(provider_failed=True))
+    for _ in range(4):
+        dispatch.dispatch()
+    assert breaker.seconds_out_of_reach() == 0
+    assert Generation.objects.filter(state="QUEUED", attempts=1).count() == 4
+    asked_for(ada)
+    assert dispatch.dispatch() == 1
+
+
+def test_a_probe_whose_audio_can_not_be_handed_over_waits_like_any_other(
+    ada: User, track: Track, fal: MockFalClient
+) -> None:
+    begun(ada, track)
+    fal.will_raise("upload", Unreachable(provider_failed=True))
+    generation = dispatch.claim_next()
+    assert generation is not None
+    dispatch.submit(generation, is_probe=True)
+    generation.refresh_from_db()
+    assert (generation.state, generation.attempts) == ("QUEUED", 1)
+    assert generation.run_at > timezone.now()
 
 
 def test_an_upload_that_fal_refuses_ends_it_at_once(ada: User, track: Track, fal: MockFalClient) -> None:
