@@ -23,8 +23,9 @@ from ledger.models import Budget, BudgetKind
 from studio import counters
 from studio.endpoints import ENDPOINTS
 from studio.fal import breaker
-from studio.models import Generation, Track
+from studio.models import Generation, Message, Track
 from studio.states import GenerationState as State
+from studio.states import MessageState
 from webhooks import health
 from webhooks.models import Flag, Outcome
 
@@ -68,7 +69,7 @@ class Studio(Collector):
 
 def _of_database() -> list[Metric]:
     with _hurried():
-        return [*_line(), *_tracks(), *_webhooks(), *_books()]
+        return [*_line(), *_tracks(), *_webhooks(), *_messages(), *_books()]
 
 
 @contextmanager
@@ -132,6 +133,18 @@ def _webhooks() -> Metrics:
         count = sum(count for (_hour, which), count in tallies.items() if which == outcome)
         refused.add_metric([outcome.value.lower()], count)
     yield refused
+
+
+def _messages() -> Metrics:
+    waiting = Message.objects.filter(state=MessageState.WAITING).aggregate(count=Count("pk"), oldest=Min("created_at"))
+    yield GaugeMetricFamily(
+        "neoapex_message_waiting", "Messages that no receiver has taken yet.", value=waiting["count"]
+    )
+    yield GaugeMetricFamily(
+        "neoapex_message_oldest_seconds",
+        "How long the first of them has waited.",
+        value=_age_seconds(waiting["oldest"]),
+    )
 
 
 def _books() -> Metrics:

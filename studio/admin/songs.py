@@ -182,7 +182,7 @@ class TrackAdmin(WindowAdmin):
 
 @admin.register(AccessToken)
 class AccessTokenAdmin(WindowAdmin):
-    list_display = ("person", "name", "hint", "created_at", "last_used_at", "revoked_at")
+    list_display = ("person", "name", "scopes", "hint", "created_at", "last_used_at", "revoked_at")
     exclude: ClassVar[tuple[str, ...]] = ("digest",)
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[AccessToken]":
