@@ -22,6 +22,8 @@ MINE = (
     "/#songs",
     "/budget/",
     "/trash/",
+    "/experiments/",
+    "/experiments/reading/vibe_strength/",
     "/account/tokens/",
     "/accounts/password/set/",
     "/accounts/email/",

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser
 
 from studio.management.commands.seed_demo import MUSICIAN
 from tests.browser import scenes, screenshots
+from tests.browser.experiment_scene import make_judged_experiment
 from tests.journeys.stack import RunningStudio, running_studio
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -18,6 +19,7 @@ def gallery(chromium: Browser) -> Iterator[tuple[RunningStudio, str]]:
     """A studio with songs in every state, and the one to show."""
     with running_studio(song_seconds=48) as studio:
         scenes.make_heard_songs(studio)
+        make_judged_experiment(studio)
         # From here on nobody works: what is laid stays as it is.
         studio.stop("beat")
         studio.stop("worker")
