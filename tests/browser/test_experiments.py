@@ -90,6 +90,7 @@ def open_experiment(context: BrowserContext, experiment_id: str) -> Page:
     page = context.new_page()
     page.add_init_script(RECORD)
     page.goto(f"/experiments/{experiment_id}/")
+    expect(page.locator(".voice.is-heard")).to_be_visible()
     return page
 
 
@@ -157,8 +158,8 @@ def test_keys_choose_an_arm_loop_and_pause(visit: Visit, experiment_id: str) -> 
         expect(pressed).to_have_accessible_name(re.compile("Hear C"))
         page.keyboard.press("l")
         expect(page.get_by_role("button", name="Loop", exact=True)).to_have_attribute("aria-pressed", "true")
-        page.locator("[data-compare-to]").fill("2")
-        page.locator("[data-compare-to]").press("Tab")
+        page.locator("[data-compare-finish]").fill("2")
+        page.locator("[data-compare-finish]").press("Tab")
         page.wait_for_timeout(2500)
         page.evaluate("document.activeElement.blur()")
         assert float(page.locator("[data-compare-position]").input_value()) <= 2000
