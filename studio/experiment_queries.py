@@ -82,7 +82,7 @@ def turned_down_db(arms: Sequence[ShownArm]) -> list[float]:
 
 
 def shared_ms(arms: Sequence[ShownArm]) -> int:
-    """As far as all go that can be heard, in whole seconds: a length to the millisecond is as good as a name."""
+    """As far as all go that can be heard, in whole seconds: to the millisecond a length is as good as a name."""
     lengths = [shown.track.duration_ms or 0 for shown in arms if shown.is_playable and shown.track]
     return min(lengths, default=0) // 1000 * 1000
 

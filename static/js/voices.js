@@ -31,7 +31,7 @@ class Compare {
     this.find("next").addEventListener("click", () => this.next());
     this.find("loop").addEventListener("click", () => this.loop());
     this.find("match")?.addEventListener("click", () => this.match());
-    for (const end of [this.find("from"), this.find("to")]) end.addEventListener("change", () => this.restart());
+    for (const end of [this.find("begin"), this.find("finish")]) end.addEventListener("change", () => this.restart());
     this.position.addEventListener("input", () => this.seek(this.position.value / 1000));
   }
 
@@ -41,8 +41,8 @@ class Compare {
 
   get part() {
     if (!this.looping) return null;
-    const from = Math.min(Math.max(0, Number(this.find("from").value) || 0), this.seconds - SHORTEST_SECONDS);
-    const to = Math.min(Number(this.find("to").value) || this.seconds, this.seconds);
+    const from = Math.min(Math.max(0, Number(this.find("begin").value) || 0), this.seconds - SHORTEST_SECONDS);
+    const to = Math.min(Number(this.find("finish").value) || this.seconds, this.seconds);
     return { from, to: Math.max(to, from + SHORTEST_SECONDS) };
   }
 

@@ -16,6 +16,8 @@ RATE: Final = 44_100
 CHANNELS: Final = 2
 # Well above what it is made from, so that a second encoding is not what is heard.
 BIT_RATE_KBPS: Final = 256
+# Somebody waits for it; with so many bits a longer search for the best of them is not heard.
+QUALITY: Final = 7
 
 
 def alike(mp3: bytes, *, length_ms: int, cut_db: float = 0.0) -> bytes:
@@ -25,7 +27,8 @@ def alike(mp3: bytes, *, length_ms: int, cut_db: float = 0.0) -> bytes:
     """
     made = io.BytesIO()
     samples = _of_length(_levelled(_decoded(mp3), cut_db), length_ms * RATE // 1000)
-    preview.encode(samples, made, sample_rate=RATE, channels=CHANNELS, bit_rate_kbps=BIT_RATE_KBPS)
+    how = {"sample_rate": RATE, "channels": CHANNELS, "bit_rate_kbps": BIT_RATE_KBPS, "quality": QUALITY}
+    preview.encode(samples, made, **how)
     return made.getvalue()
 
 

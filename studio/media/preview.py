@@ -33,13 +33,19 @@ def preview_rate(sample_rate: int) -> int:
 
 
 def encode(
-    blocks: Iterator[Pcm], sink: Target, *, sample_rate: int, channels: int, bit_rate_kbps: int = BIT_RATE_KBPS
+    blocks: Iterator[Pcm],
+    sink: Target,
+    *,
+    sample_rate: int,
+    channels: int,
+    bit_rate_kbps: int = BIT_RATE_KBPS,
+    quality: int = QUALITY,
 ) -> None:
     """Writes the MP3 of `blocks` to `sink` without committing it; raises EncoderFailed and the sink's HouseFault."""
     if sample_rate != preview_rate(sample_rate) or channels > 2:
         blocks = _resampled(blocks, sample_rate, channels)
     with _encoder_faults():
-        encoder = _encoder(preview_rate(sample_rate), min(channels, 2), bit_rate_kbps)
+        encoder = _encoder(preview_rate(sample_rate), min(channels, 2), bit_rate_kbps, quality)
     for block in blocks:
         sink.write(_encoded(encoder, block))
     with _encoder_faults():
@@ -47,11 +53,11 @@ def encode(
     sink.write(rest)
 
 
-def _encoder(sample_rate: int, channels: int, bit_rate_kbps: int) -> lameenc.Encoder:
+def _encoder(sample_rate: int, channels: int, bit_rate_kbps: int, quality: int) -> lameenc.Encoder:
     encoder = lameenc.Encoder()
     encoder.silence()
     encoder.set_bit_rate(bit_rate_kbps)
-    encoder.set_quality(QUALITY)
+    encoder.set_quality(quality)
     encoder.set_in_sample_rate(sample_rate)
     encoder.set_channels(channels)
     return encoder

@@ -20,3 +20,10 @@ def make_experiment(studio: RunningStudio, values: list[float], parameter: str =
 
         wait_for(all_heard, 60, lambda: client.get(path).text)
         return str(answer.json()["id"])
+
+
+def make_judged_experiment(studio: RunningStudio) -> None:
+    experiment_id = make_experiment(studio, [1.4, 2.2, 3.1])
+    with studio.client(MUSICIAN) as client:
+        said = {"choice": "B", "note": "The voice is nearer, and the guitar still breathes."}
+        assert client.post(f"/api/experiments/{experiment_id}/verdicts", json=said).status_code == 201

@@ -57,6 +57,11 @@ def views(at: Mapping[str, str]) -> Iterator[View]:
     yield View("shared", at["shared"], who="stranger")
     for name in MADE_FROM:
         yield View(name, at[name], whole=True)
+    yield View("compare-settings", at["song"], _compare, whole=True)
+    yield View("experiments", "/experiments/")
+    yield View("experiment", "/experiments/", _open_experiment, whole=True)
+    yield View("blind", "/experiments/", _listen_blind)
+    yield View("reading", "/experiments/reading/vibe_strength/", whole=True)
     yield View("empty", "/#songs", who="admin")
     yield View("budget", "/budget/", whole=True)
     yield View("trash", "/trash/")
@@ -85,6 +90,24 @@ def _play(page: Page) -> None:
     page.locator(".player.is-playing").wait_for()
     page.evaluate("document.querySelector('.lane.is-here .wave').scrollIntoView({block: 'center'})")
     page.keyboard.press("ArrowRight")
+
+
+def _compare(page: Page) -> None:
+    page.get_by_role("link", name="Compare settings").first.click()
+    page.get_by_role("heading", name="Compare settings").wait_for()
+
+
+def _open_experiment(page: Page) -> None:
+    page.locator(".experiment-list a").first.click()
+    page.locator("[data-compare]").wait_for()
+
+
+def _listen_blind(page: Page) -> None:
+    _open_experiment(page)
+    under_way = page.get_by_role("link", name="Go on with it")
+    page.get_by_role("button", name="Which do I prefer?").or_(under_way).click()
+    page.get_by_role("heading", name="Which do you prefer?").wait_for()
+    page.get_by_role("button", name="Hear 2").wait_for()
 
 
 def _refuse(page: Page) -> None:

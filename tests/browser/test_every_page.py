@@ -28,6 +28,8 @@ MINE = (
     "/library/?view=grid",
     "/library/?q=nothing+like+it",
     "/projects/",
+    "/experiments/",
+    "/experiments/reading/vibe_strength/",
     "/account/tokens/",
     "/accounts/password/set/",
     "/accounts/email/",

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser
 
 from studio.management.commands.seed_demo import MUSICIAN
 from tests.browser import retouch_scene, scenes, screenshots
+from tests.browser.experiment_scene import make_judged_experiment
 from tests.journeys.stack import RunningStudio, running_studio
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -19,6 +20,7 @@ def gallery(chromium: Browser) -> Iterator[tuple[RunningStudio, dict[str, str]]]
     with running_studio(song_seconds=48) as studio:
         made_from = retouch_scene.make(studio).paths
         scenes.make_heard_songs(studio)
+        make_judged_experiment(studio)
         # From here on nobody works: what is laid stays as it is.
         studio.stop("beat")
         studio.stop("worker")

@@ -3,10 +3,10 @@
 import pytest
 
 from ledger.errors import InsufficientBudget
-from studio import experiments, generations
-from studio.errors import ArmNotFailed
-from studio.models import Arm, Experiment, Generation, User
-from tests.studio.experimenting import VIBES, base, started
+from studio import blind, experiments, generations
+from studio.errors import ArmNotFailed, RoundOver
+from studio.models import Arm, Experiment, Generation, Round, User, Verdict
+from tests.studio.experimenting import VIBES, base, finished, started
 from tests.studio.people import ONE_SONG, errors_in, money_of, person, race
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,3 +47,17 @@ def test_of_many_retries_of_one_arm_one_is_made(ada: User) -> None:
     assert [type(error) for error in errors] == [ArmNotFailed] * 5
     assert Generation.objects.filter(purpose="ARM", state="QUEUED").count() == 2
     assert money_of(ada) == (2 * ONE_SONG, ONE_SONG)
+
+
+def test_blind_rounds_that_begin_or_are_answered_at_once_are_one(ada: User) -> None:
+    experiment = finished(ada, base(ada))
+    begun = race(6, lambda _: blind.begin(person=ada, experiment_id=experiment.pk, kind="PREFERENCE"))
+    assert errors_in(begun) == []
+    drawn = Round.objects.get()
+    assert set(begun) == {drawn}
+    answers = race(
+        6,
+        lambda number: blind.answer(person=ada, experiment_id=experiment.pk, round_id=drawn.pk, slot=number % 2),
+    )
+    assert [type(error) for error in errors_in(answers)] == [RoundOver] * 5
+    assert Verdict.objects.count() == 1
