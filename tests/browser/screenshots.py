@@ -99,7 +99,7 @@ def _compare(page: Page) -> None:
 
 def _open_experiment(page: Page) -> None:
     page.locator(".experiment-list a").first.click()
-    page.locator("[data-compare]").wait_for()
+    page.locator("[data-voices]").wait_for()
 
 
 def _listen_blind(page: Page) -> None:

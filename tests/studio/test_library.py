@@ -263,6 +263,6 @@ class TestTheWordsOfATrack:
         generation = factories.make_generation(person=ada, state="READY", recipe=recipe, written_tags=written)
         track = factories.make_track(generation, title="Old", words="", tags=[])
         with connection.cursor() as cursor:
-            cursor.execute(import_module("studio.migrations.0021_words_of_old_songs").FILL)
+            cursor.execute(import_module("studio.migrations.0015_words_of_old_songs").FILL)
         track.refresh_from_db()
         assert {"words": track.words, "tags": track.tags} == recipes.words_of(generation)

@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studio", "0050_token_scopes"),
+        ("studio", "0020_token_scopes"),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studio", "0021_words_of_old_songs"),
+        ("studio", "0015_words_of_old_songs"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studio", "0030_retouches"),
+        ("studio", "0016_retouches"),
     ]
 
     operations = [

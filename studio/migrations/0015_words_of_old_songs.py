@@ -22,7 +22,7 @@ WHERE found.id = studio_track.generation_id
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studio", "0020_library"),
+        ("studio", "0014_library"),
     ]
 
     operations = [migrations.RunSQL(FILL, migrations.RunSQL.noop)]

@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studio", "0031_posted_at"),
+        ("studio", "0017_posted_at"),
     ]
 
     operations = [

@@ -49,6 +49,6 @@ DROP FUNCTION studio_experiment_stays();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("studio", "0040_experiments")]
+    dependencies = [("studio", "0018_experiments")]
 
     operations = [migrations.RunSQL(FORWARD, BACKWARD)]

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("studio", "0041_experiment_guards"),
+        ("studio", "0019_experiment_guards"),
     ]
 
     operations = [
