@@ -32,7 +32,7 @@ def shot(page: Page, name: str) -> None:
     for size, viewport in (("wide", WIDE), ("phone", PHONE)):
         for scheme in ("dark", "light"):
             page.set_viewport_size(viewport)  # type: ignore[arg-type]
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             page.screenshot(path=f"{SHOTS}/{name}-{size}-{scheme}.png", full_page=True)
     page.set_viewport_size(WIDE)  # type: ignore[arg-type]
 
