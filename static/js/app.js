@@ -6,15 +6,20 @@ import "./browse.js";
 import "./cards.js";
 import "./lanes.js";
 import "./part.js";
-import "./region.js";
-import "./compare.js";
-import "./extend.js";
-import "./voices.js";
 import "./upcoming.js";
 import "./notices.js";
 import "./live.js";
 import "./drawer.js";
 import "./keys.js";
 
-// What few pages need comes with the first of them.
-htmx.onLoad(() => document.querySelector("#chosen, .rename") && import("./library.js"));
+// What few pages need comes with the first of them, and looks for itself there.
+const RARE = [
+  ["#chosen, .rename", () => import("./library.js")],
+  ["[data-region]", () => import("./region.js")],
+  ["[data-extension]", () => import("./extend.js")],
+  ["[data-compare]", () => import("./compare.js")],
+  ["[data-voices]", () => import("./voices.js")],
+];
+htmx.onLoad(() => {
+  for (const [selector, load] of RARE) if (document.querySelector(selector)) load();
+});

@@ -41,9 +41,12 @@ document.addEventListener("click", (event) => {
   if (button) hear(button.dataset.hear);
 });
 
-htmx.onLoad((content) => {
+function start(content) {
   const lanes = content.matches?.("[data-compare]") ? content : content.querySelector?.("[data-compare]");
   if (!lanes) return;
   mark(lanes);
   goOn(lanes);
-});
+}
+
+htmx.onLoad(start);
+start(document.body);

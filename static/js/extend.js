@@ -22,7 +22,7 @@ function follow(root) {
   addedPart.classList.toggle("is-open", !number(adds.value));
 }
 
-htmx.onLoad((content) => {
+function start(content) {
   for (const root of content.querySelectorAll?.("[data-extension]") ?? []) {
     const host = root.querySelector("[data-extend-wave]");
     const waveform = new Waveform(host, { onSeek: () => {}, onToggle: () => {} });
@@ -32,4 +32,7 @@ htmx.onLoad((content) => {
     waveform.load(root.dataset.peaks, root.dataset.ms / 1000);
     root.closest("form").addEventListener("input", () => follow(root));
   }
-});
+}
+
+htmx.onLoad(start);
+start(document.body);

@@ -181,6 +181,9 @@ class Region {
   }
 }
 
-htmx.onLoad((content) => {
+function start(content) {
   for (const root of content.querySelectorAll?.("[data-region]") ?? []) new Region(root);
-});
+}
+
+htmx.onLoad(start);
+start(document.body);

@@ -198,9 +198,12 @@ document.addEventListener("keydown", (event) => {
 
 player.onChange(({ playing }) => { if (playing) view?.pause(); });
 
-htmx.onLoad(() => {
+function start() {
   const root = document.querySelector("[data-voices]");
   if (view && view.root === root) return;
   view?.close();
   view = root ? new Compare(root) : null;
-});
+}
+
+htmx.onLoad(start);
+start();

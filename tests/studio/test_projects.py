@@ -20,6 +20,9 @@ from studio.errors import (
 from studio.models import Member, Project, ShareLink, Track, User
 from tests import factories
 
+# The same in every process that collects these tests.
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+
 pytestmark = pytest.mark.django_db
 
 
@@ -128,7 +131,7 @@ class TestAMember:
             with pytest.raises(NotFound):
                 tracks.within_reach(bo, track.pk)
 
-    @pytest.mark.parametrize("fields", [{"hidden": True}, {"trashed_at": timezone.now()}, {"project": None}], ids=repr)
+    @pytest.mark.parametrize("fields", [{"hidden": True}, {"trashed_at": LONG_AGO}, {"project": None}], ids=repr)
     def test_hears_nothing_that_is_hidden_thrown_away_or_taken_out(
         self, ada: User, bo: User, inside: Track, fields: dict[str, object]
     ) -> None:
@@ -201,7 +204,7 @@ class TestALink:
                 projects.shared_track(key, track_id)
 
     @pytest.mark.parametrize(
-        "fields", [{"hidden": True}, {"trashed_at": timezone.now()}, {"project": None}, {"state": "PENDING"}], ids=repr
+        "fields", [{"hidden": True}, {"trashed_at": LONG_AGO}, {"project": None}, {"state": "PENDING"}], ids=repr
     )
     def test_opens_nothing_that_is_out_of_sight(self, inside: Track, key: str, fields: dict[str, object]) -> None:
         Track.objects.filter(pk=inside.pk).update(**fields)
