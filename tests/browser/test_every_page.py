@@ -55,8 +55,8 @@ def made_from(studio: RunningStudio) -> tuple[str, ...]:
 
 
 def violations(page: Page) -> list[str]:
-    # In a window that shows the whole page nothing lies under a bar just because of how far it is scrolled. With room for
-    # what is still to come, such as tags that go together.
+    # In a window that shows the whole page nothing lies under a bar just because of how far it is scrolled; with room
+    # for what is still to come, such as tags that go together.
     height = page.evaluate("document.documentElement.scrollHeight") + 400
     page.set_viewport_size({"width": page.viewport_size["width"], "height": height})  # type: ignore[index]
     page.evaluate(AXE.read_text())
