@@ -40,7 +40,8 @@ def take(request: HttpRequest) -> HttpResponse:
     if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BYTES:
         return problems.too_large(request)
     if not limits.is_report_taken(get_adapter().get_client_ip(request)):
-        return problems.too_many_requests(request)
+        # Nobody reads the answer, and a refusal would stand as an error in the console of every page.
+        return HttpResponse(status=204)
     try:
         reports = list(_reports(json.loads(request.body)))
     except (ValueError, RecursionError, NoReport):

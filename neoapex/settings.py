@@ -278,6 +278,8 @@ TEMPLATES = [
     }
 ]
 LANGUAGE_CODE = "en"
+# Until all texts are there in another: pages that are half in one and half in the other help nobody.
+LANGUAGES = [("en", "English")]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

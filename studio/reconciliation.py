@@ -136,7 +136,8 @@ def _explained(error: FalError) -> str:
             "and give it as FAL_ADMIN_KEY."
         )
     else:
-        advice = f"{error.message} {gettext('Try again later.')}"
+        later = gettext("Try again later.")
+        advice = f"{error.message} {later}"
     said = " ".join(str(part) for part in (error.status_code, error.raw[:200]) if part)
     return f"{advice} ({said})" if said else advice
 

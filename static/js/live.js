@@ -67,6 +67,12 @@ function swap(id, html) {
     return;
   }
   const feed = document.querySelector("#feed[data-newest]");
+  const look = lookOf(html);
+  // What looks the same stays, with what somebody has just ticked in it; only what comes along is put in its place.
+  if (card && card.serverLook === look) {
+    htmx.swap(document.getElementById("announcer"), html, { swapStyle: "none" });
+    return;
+  }
   const phase = card?.dataset.phase;
   // A take has no card of its own: it is seen where it is judged.
   const elsewhere = card ? null : parse(html).querySelector("[data-elsewhere]");
@@ -78,10 +84,19 @@ function swap(id, html) {
   const focused = card?.contains(document.activeElement) ? document.activeElement.id : "";
   if (card) htmx.swap(card, html, { swapStyle: "outerHTML" });
   else htmx.swap(feed ?? document.getElementById("announcer"), html, { swapStyle: feed ? "afterbegin" : "none" });
+  const swapped = document.getElementById(`generation-${id}`);
+  if (swapped) swapped.serverLook = look;
   for (const details of open) document.getElementById(details)?.setAttribute("open", "");
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   const fresh = document.getElementById(`generation-${id}`) ?? parse(html).querySelector(".card");
   if (fresh) tellOf(fresh, phase);
+}
+
+// Hidden fields are keys that are new each time.
+function lookOf(html) {
+  const card = new DOMParser().parseFromString(html, "text/html").querySelector(".card");
+  card?.querySelectorAll("input[type=hidden]").forEach((field) => field.remove());
+  return card?.outerHTML ?? "";
 }
 
 function tellOf(card, phaseBefore) {

@@ -129,7 +129,7 @@ def test_nobody_who_comes_after_finds_a_draft_on_a_shared_machine(
     page.locator("#prompt").fill("For my eyes only")
     page.locator(".menu summary").click()
     page.get_by_role("button", name="Log out").click()
-    expect(page.get_by_role("button", name=re.compile("(Log|Sign) in"))).to_be_visible()
+    expect(page.get_by_role("button", name="Log in", exact=True)).to_be_visible()
     page.wait_for_load_state("load")
     held = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
     assert "eyes only" not in held

@@ -14,6 +14,10 @@ from tests.journeys.stack import RunningStudio, wait_for
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]
 expect.set_options(timeout=PATIENCE_MS)
 
+# As another tab would, which holds the stream.
+TELL_AGAIN = """(generation) => new BroadcastChannel(`neoapex-live-${document.body.dataset.person}`)
+    .postMessage({ kind: "event", name: "job_progress", generation })"""
+
 
 @pytest.fixture(scope="module")
 def scene(studio: RunningStudio) -> Scene:
@@ -78,6 +82,25 @@ def test_a_whole_retouch_by_mouse(visit: Visit, studio: RunningStudio, track_id:
         page.get_by_role("link", name="Lineage of A").click()
         expect(page.get_by_text("5 tracks, $0.375 in all")).to_be_visible()
         everything_is_paid(studio)
+
+
+def test_what_was_ticked_stays_ticked_while_the_page_is_live(
+    visit: Visit, studio: RunningStudio, track_id: str
+) -> None:
+    with visit.context() as context, studio.client(MUSICIAN) as client:
+        page = context.new_page()
+        asked = {"track": track_id, "section": {"start": 2, "end": 4}, **retouch_scene.WORDS}
+        retouch = client.post("/api/retouches", json=asked).raise_for_status().json()
+        page.goto(f"/retouches/{retouch['id']}/")
+        wait_for_the_take(page, 1)
+        page.get_by_role("radio", name="Glitch").check()
+        page.locator("#note").fill("at the end")
+        with page.expect_response(re.compile("/panel")):
+            page.evaluate(TELL_AGAIN, page.locator("[data-card]").get_attribute("data-card"))
+        page.wait_for_timeout(300)
+        expect(page.get_by_role("radio", name="Glitch")).to_be_checked()
+        expect(page.locator("#note")).to_have_value("at the end")
+        client.post(f"/api/retouches/{retouch['id']}/abandon").raise_for_status()
 
 
 def tab_to(page: Page, target: Locator) -> None:

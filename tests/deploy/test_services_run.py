@@ -257,7 +257,7 @@ def test_the_bucket_is_told_its_rules_without_cold_storage(stack: Composed) -> N
     )  # fmt: skip
     rules = client.get_bucket_lifecycle_configuration(Bucket="neoapex")["Rules"]
     client.close()
-    assert [rule["ID"] for rule in rules] == ["neoapex-end-unfinished-uploads"]
+    assert [rule["ID"] for rule in rules] == ["neoapex-end-unfinished-uploads", "neoapex-forget-incoming"]
 
 
 def test_what_is_left_out_of_the_image_is_not_needed_there(stack: Composed) -> None:

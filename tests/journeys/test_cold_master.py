@@ -42,7 +42,7 @@ def _lifecycle(studio: RunningStudio, s3: Any) -> None:
     assert "neoapex-masters-to-glacier" in studio.manage("apply_lifecycle", "--dry-run")
     assert "has the rules now" in studio.manage("apply_lifecycle")
     assert studio.manage("apply_lifecycle") == f"{BUCKET} has the rules already."
-    assert len(s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]) == 2
+    assert len(s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]) == 3
 
 
 def _taken_along(client: httpx.Client, track: str) -> None:
