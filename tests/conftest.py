@@ -1,5 +1,7 @@
 """What all tests share: which come first, which run in one process, and a database that can be emptied."""
 
+import os
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -49,6 +51,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAn
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place_in_line(item.path.relative_to(HERE)))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """And at once, for whoever does not want to wait for the end of a long run."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\nFAILED {report.nodeid} ({report.when})", file=sys.__stderr__, flush=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
