@@ -35,6 +35,8 @@ def faults_of(operations: list[ops.base.Operation], text: str) -> Iterator[str]:
 
 
 def _has_a_value_without_us(field: models.Field) -> bool:  # type: ignore[type-arg]
+    if isinstance(field, models.GeneratedField):
+        return True
     return field.null or field.many_to_many or field.db_default is not NOT_PROVIDED
 
 
