@@ -335,11 +335,11 @@ def test_a_folder_is_well_at_home_and_advised_against_in_production(settings: Se
 # --- The house -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.django_db
 WITHOUT_THE_LAST = """DELETE FROM django_migrations WHERE app = 'studio'
     AND name = (SELECT max(name) FROM django_migrations WHERE app = 'studio')"""
 
 
+@pytest.mark.django_db
 def test_migrations_that_wait_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     said(house.database(), OK)
     with connection.cursor() as cursor:
