@@ -27,13 +27,13 @@ AT_HAND: Final = (MasterStorage.STANDARD, MasterStorage.RESTORED)
 class SourceGone(Refused):
     code = "source_gone"
     default_message = "The audio of the track that this is made from is missing in the studio's storage."
-    default_hint = "Nothing was charged. Ask an admin of the studio to look for it."
+    default_hint = "Ask an admin of the studio to look for it."
 
 
 class SourceWentCold(Refused):
     code = "source_went_cold"
     default_message = "The master that this is made from went to cold storage while it waited."
-    default_hint = "Nothing was charged. Ask the master back first, or have it made from the MP3."
+    default_hint = "Ask the master back first, or have it made from the MP3."
 
 
 class SourceOutOfReach(NotAccepted):

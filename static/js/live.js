@@ -52,7 +52,13 @@ async function fetchCard(id) {
   if (answer.headers.get("HX-Redirect")) return location.reload();
   if (answer.status === 404) return shown?.remove();
   if (!answer.ok || answer.status === 204) return undefined;
-  swap(id, await answer.text());
+  const html = await answer.text();
+  // Meanwhile another page of the same song was gone to: the answer is for the one before.
+  if ((document.getElementById(`generation-${id}`)?.dataset.cardUrl ?? url) !== url) {
+    turns.set(id, true);
+    return undefined;
+  }
+  swap(id, html);
   if (answer.headers.get("HX-Trigger")) htmx.trigger(document.body, "money");
   return undefined;
 }

@@ -12,6 +12,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SHOTS = os.environ.get("NEOAPEX_SHOTS")
 
+WITHOUT_A_PASSWORD = """
+from studio.models import User
+person = User.objects.get(email="demo@example.com")
+person.set_unusable_password()
+person.save()
+"""
+
 
 def with_authenticator(context: BrowserContext) -> Page:
     """A page with a key of its own that says yes, as the browser's own tools make one."""
@@ -41,6 +48,8 @@ def test_a_passkey_is_added_and_logs_in_by_itself(chromium: Browser, studio: Run
     # Browsers take passkeys of names alone, and of this one without https.
     base = studio.url.replace("127.0.0.1", "localhost")
     visit = Visit(chromium, studio)
+    # Whoever has a password would be asked for it here.
+    studio.shell(WITHOUT_A_PASSWORD)
     with visit.context(logged_in=False, base_url=base) as context:
         page = with_authenticator(context)
         page.goto(studio.login_link().replace(studio.url, base))

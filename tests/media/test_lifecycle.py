@@ -127,13 +127,11 @@ def test_a_bucket_that_is_not_there_is_named(bucket: GlacierBucket, monkeypatch:
         run()
 
 
-def test_a_server_without_cold_storage_is_only_told_to_end_unfinished_uploads(
-    bucket: GlacierBucket, settings: Settings
-) -> None:
+def test_a_server_without_cold_storage_is_only_told_to_tidy_up(bucket: GlacierBucket, settings: Settings) -> None:
     run()
     settings.NEOAPEX_ARCHIVE_AFTER_DAYS = None
     assert "masters-to-glacier" in run()[0]
-    assert rules_of(bucket).keys() == {"neoapex-end-unfinished-uploads"}
+    assert rules_of(bucket).keys() == {"neoapex-end-unfinished-uploads", "neoapex-forget-incoming"}
     assert "has the rules already" in run()[0]
 
 
