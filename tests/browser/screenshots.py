@@ -123,6 +123,9 @@ def _choose(page: Page) -> None:
 def _open_recipe(page: Page) -> None:
     if page.viewport_size == SIZES["phone"]:
         page.goto(page.url.rstrip("/") + "/#songs")
+    page.locator("[data-drawer]").last.scroll_into_view_if_needed()
+    # Older songs come as they come into sight, and would move what is to be pressed.
+    page.wait_for_timeout(500)
     page.locator("[data-drawer]").last.click()
     page.get_by_text("Vibe Strength").last.wait_for()
 
