@@ -2,6 +2,9 @@
 
 import logging
 import re
+import sys
+from pathlib import Path
+from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -38,3 +41,35 @@ class JsonLines(JsonFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
+
+
+def configuration() -> dict[str, Any]:
+    """What Django is told of it: lines of JSON, each with its request id."""
+    # Commands answer on standard output, so their logs go to standard error; servers log where logs are collected.
+    stream = sys.stderr if Path(sys.argv[0]).name == "manage.py" else sys.stdout
+    request_id = {"()": "django_guid.log_filters.CorrelationId", "correlation_id_field": "request_id"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"request_id": request_id},
+        "formatters": {"json": {"()": "neoapex.logs.JsonLines"}},
+        "handlers": {
+            "lines": {
+                "class": "logging.StreamHandler",
+                "stream": stream,
+                "formatter": "json",
+                "filters": ["request_id"],
+            }
+        },
+        "root": {"handlers": ["lines"], "level": "INFO"},
+        "loggers": {
+            # Else whoever sends a strange X-Request-Id writes a line of their own with each request.
+            "django_guid": {"level": "ERROR"},
+            "httpx": {"level": "WARNING"},
+            "celery": {"level": "INFO"},
+            # Two lines for each ring would drown everything else; what was done is told by our own.
+            "celery.app.trace": {"level": "WARNING"},
+            "celery.worker.strategy": {"level": "WARNING"},
+            "django.server": {"level": "WARNING", "propagate": True},
+        },
+    }

@@ -1,7 +1,6 @@
 """Every setting of the studio, read once from the environment; a wrong one stops the process with its name."""
 
 import secrets
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django_guid.integrations import CeleryIntegration
 
 from neoapex import environment as read
+from neoapex import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -280,8 +280,6 @@ TEMPLATES = [
 LANGUAGE_CODE = "en"
 # Until all texts are there in another: pages that are half in one and half in the other help nobody.
 LANGUAGES = [("en", "English")]
-USE_I18N = True
-USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
 STATIC_ROOT = NEOAPEX_HOME / "static" if EMBEDDED else BASE_DIR / "staticfiles"
@@ -352,17 +350,11 @@ if EMAIL_URL:
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
-        "default-src": [NONE],
-        "script-src": [SELF],
+        **{name: [NONE] for name in ("default-src", "frame-ancestors", "base-uri")},
+        **{name: [SELF] for name in ("script-src", "connect-src", "font-src", "manifest-src", "form-action")},
         "style-src": [SELF, NONCE],
         "img-src": [SELF, "data:"],
         "media-src": [SELF, "blob:", *MEDIA_ORIGINS],
-        "connect-src": [SELF],
-        "font-src": [SELF],
-        "manifest-src": [SELF],
-        "form-action": [SELF],
-        "frame-ancestors": [NONE],
-        "base-uri": [NONE],
         "report-uri": "/csp-reports/",
     }
 }
@@ -405,30 +397,4 @@ DJANGO_GUID = {
     "EXPOSE_HEADER": False,
     "INTEGRATIONS": [CeleryIntegration(use_django_logging=False, log_parent=False)],
 }
-# Commands answer on standard output, so their logs go to standard error; servers log where logs are collected.
-LOG_STREAM = sys.stderr if Path(sys.argv[0]).name == "manage.py" else sys.stdout
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "django_guid.log_filters.CorrelationId", "correlation_id_field": "request_id"}},
-    "formatters": {"json": {"()": "neoapex.logs.JsonLines"}},
-    "handlers": {
-        "lines": {
-            "class": "logging.StreamHandler",
-            "stream": LOG_STREAM,
-            "formatter": "json",
-            "filters": ["request_id"],
-        }
-    },
-    "root": {"handlers": ["lines"], "level": "INFO"},
-    "loggers": {
-        # Else whoever sends a strange X-Request-Id writes a line of their own with each request.
-        "django_guid": {"level": "ERROR"},
-        "httpx": {"level": "WARNING"},
-        "celery": {"level": "INFO"},
-        # Two lines for each ring would drown everything else; what was done is told by our own.
-        "celery.app.trace": {"level": "WARNING"},
-        "celery.worker.strategy": {"level": "WARNING"},
-        "django.server": {"level": "WARNING", "propagate": True},
-    },
-}
+LOGGING = logs.configuration()

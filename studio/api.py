@@ -16,6 +16,7 @@ from studio import downloads, generations, library, naming, queries, recipes, re
 from studio.errors import InvalidInput, Problem
 from studio.fal.fields import TAGS_MAX
 from studio.fal.schemas import TextToMusicInput
+from studio.library_schemas import TrackIn
 from studio.media import waveforms
 from studio.media.ranges import opened_response, ranged_response
 from studio.media.sniff import AUDIO_TYPES
@@ -28,7 +29,6 @@ from studio.schemas import (
     GenerationsOut,
     QuoteOut,
     TagsOut,
-    TrackIn,
     TrackOut,
 )
 from studio.states import GenerationState, RestoreTier

@@ -11,6 +11,8 @@ from django.db.models import TextChoices
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from studio.fal.fields import BPM_MIN
+
 
 class Mode(TextChoices):
     """The four sets of inputs that fal takes. A switch between them makes the illegal ones unreachable."""
@@ -215,7 +217,10 @@ class ExperimentForm(forms.Form):
 
 def setting_words(value: float | str | None) -> str:
     """The value of a parameter as it is typed."""
-    return FREE_TEMPO if value is None else str(value)
+    if value is None:
+        return FREE_TEMPO
+    # Kept in its canonical form 2.0 is 2; no tempo is as low as any strength.
+    return f"{value:.1f}" if isinstance(value, int) and value < BPM_MIN else str(value)
 
 
 def split_tags(text: str) -> list[str]:

@@ -11,9 +11,7 @@ from ninja.responses import Status
 from studio import library, projects, takeaway
 from studio.api import person_of, sent
 from studio.errors import TrackNotReady
-from studio.models import Project, User
-from studio.schemas import (
-    ErrorOut,
+from studio.library_schemas import (
     FiltersIn,
     LinkIn,
     LinkOut,
@@ -22,9 +20,10 @@ from studio.schemas import (
     ProjectIn,
     ProjectOut,
     ProjectsOut,
-    TrackOut,
     TracksOut,
 )
+from studio.models import Project, User
+from studio.schemas import ErrorOut, TrackOut
 
 router = Router(tags=["library"])
 

@@ -11,7 +11,8 @@ from studio import extensions, lineage, queries, retouches
 from studio.api import Key, object_of, person_of
 from studio.errors import InvalidInput, NotFound, Problem
 from studio.fal.schemas import ExtendInput, InpaintInput
-from studio.schemas import ErrorOut, GenerationOut, RetouchOut
+from studio.retouch_schemas import RetouchOut
+from studio.schemas import ErrorOut, GenerationOut
 from studio.states import SourceAudio, Verdict
 
 router = Router()

@@ -14,6 +14,8 @@ TAGS_MAX: Final = 50
 TAG_MAX_CHARACTERS: Final = 100
 # One that is signed with keys of a short life holds those as well.
 AUDIO_URL_MAX_CHARACTERS: Final = 4_000
+BPM_MIN: Final = 20
+BPM_MAX: Final = 300
 SEED_MIN: Final = -(2**63)
 SEED_MAX: Final = 2**63 - 1
 
@@ -101,7 +103,7 @@ def _read_seed(value: object) -> object:
 
 
 def _read_bpm(value: object) -> object:
-    if value is None or value == "auto" or (type(value) is int and 20 <= value <= 300):
+    if value is None or value == "auto" or (type(value) is int and BPM_MIN <= value <= BPM_MAX):
         return value
     raise PydanticCustomError("bad_bpm", 'neither "auto" nor a whole number from 20 to 300')
 

@@ -38,6 +38,11 @@ def setting_words(value: float | str | None) -> str:
 
 
 @register.filter
+def loudness(lufs: float) -> str:
+    return f"{lufs:.1f} LUFS".replace("-", "−")
+
+
+@register.filter
 def at_place(letters: str, place: int) -> str:
     return letters[place]
 

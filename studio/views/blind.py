@@ -10,11 +10,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from studio import blind, experiment_queries
 from studio.errors import NotFound, StudioError
+from studio.http_statuses import status_of
 from studio.media.ranges import HeldFile, opened_response
 from studio.models import Round
 from studio.states import TrialKind
 from studio.views.people import PersonRequest, for_people
-from studio.views.refusals import say_when, status_of
+from studio.views.refusals import say_when
 
 NO_DIFFERENCE = "none"
 

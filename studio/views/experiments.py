@@ -12,11 +12,12 @@ from ledger.errors import LedgerError
 from studio import blind, experiment_queries, experiments, pricing
 from studio.errors import NotFound, StudioError
 from studio.forms import ExperimentForm, setting_words
+from studio.http_statuses import status_of
 from studio.models import Experiment, Track, User
 from studio.states import Parameter
 from studio.views.composer import new_key
 from studio.views.people import PersonRequest, for_people
-from studio.views.refusals import problems_of, say_when, status_of
+from studio.views.refusals import problems_of, say_when
 
 # By how much the second value is proposed to differ, and the least and the most that there is.
 STEPS: dict[str, tuple[float, float, float]] = {

@@ -20,10 +20,10 @@ from ledger import months
 from ledger.errors import InvalidMonth
 from studio import library, projects
 from studio.errors import InvalidInput, NotFound, Problem, StudioError
+from studio.http_statuses import status_of
 from studio.library import Change, Filters, LibraryPage
 from studio.models import Track, User
 from studio.views.people import PersonRequest, for_people
-from studio.views.refusals import status_of
 
 VIEWS: Final = ("list", "grid")
 # No select is longer than this: further back, the address is typed.

@@ -10,11 +10,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from studio import restores, takeaway, tracks
 from studio.errors import StudioError
+from studio.http_statuses import status_of
 from studio.media.errors import HouseFault
 from studio.models import Track
 from studio.states import RestoreTier
 from studio.views.people import PersonRequest, for_people
-from studio.views.refusals import status_of
 
 
 @require_safe

@@ -14,10 +14,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from studio import library, projects, takeaway
 from studio.errors import NotFound, StudioError
+from studio.http_statuses import status_of
 from studio.models import Project, ShareLink
 from studio.views.library import found
 from studio.views.people import PersonRequest, for_people
-from studio.views.refusals import status_of
 
 # How many days a link may last, to choose from.
 LASTING: Final = (1, 7, 30, 90, 365)

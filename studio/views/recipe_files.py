@@ -8,9 +8,10 @@ from studio import queries
 from studio import recipe_files as files
 from studio.errors import NoRecipe, StudioError
 from studio.forms import DEFAULTS, ComposerForm, from_recipe
+from studio.http_statuses import status_of
 from studio.views.composer import composer, filled
 from studio.views.people import PersonRequest, for_people
-from studio.views.refusals import problems_of, status_of
+from studio.views.refusals import problems_of
 
 
 @require_POST

@@ -1,24 +1,27 @@
 """A section made anew: choose it, hear the takes beside the original, and judge."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from ledger.errors import LedgerError
-from studio import generations, queries, retouches, takes, tracks
-from studio.errors import IdempotencyConflict, NotFound, StudioError
-from studio.media.errors import HouseFault
+from studio import generations, queries, retouches, takes
+from studio.errors import NotFound, StudioError
+from studio.http_statuses import status_of
 from studio.models import Take, Track
 from studio.retouches import Strip
 from studio.source_forms import RetouchForm, for_retouch
 from studio.states import TrackState, Verdict
-from studio.views.composer import TAG_GROUPS, new_key
+from studio.views.composer import new_key
+from studio.views.from_a_track import asked, form_page, own_source
 from studio.views.people import PersonRequest, for_people
-from studio.views.refusals import problems_of, say_when, status_of
+from studio.views.refusals import say_when
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -26,42 +29,28 @@ from studio.views.refusals import problems_of, say_when, status_of
 def choose(request: PersonRequest, track_id: UUID) -> HttpResponse:
     """The section and its words; on POST the first take."""
     source = own_source(request, track_id)
+    bpm = source.generation.recipe.get("bpm")
+    page = partial(
+        form_page,
+        request,
+        "studio/retouch_choose.html",
+        source,
+        retouches.ENDPOINT,
+        shortest=f"{retouches.SHORTEST_SECONDS:g}",
+        retries=settings.NEOAPEX_INPAINT_MAX_RETRIES,
+        bpm=bpm if isinstance(bpm, int) else None,
+    )
     if request.method != "POST":
-        return _choose(request, source, RetouchForm(for_retouch(source)))
+        return page(RetouchForm(for_retouch(source)))
     form = RetouchForm(request.POST)
-    try:
+
+    def start() -> str:
         retouch, _ = retouches.start(
             person=request.user, track_id=track_id, inputs=form.inputs(), audio=form.audio, idempotency_key=form.key
         )
-    except (StudioError, LedgerError, HouseFault) as error:
-        form.refuse(problems_of(error))
-        key = None if isinstance(error, IdempotencyConflict) else form.key
-        return say_when(_choose(request, source, form, status=status_of(error), key=key), error)
-    return redirect("retouch", retouch.pk)
+        return reverse("retouch", args=[retouch.pk])
 
-
-def own_source(request: PersonRequest, track_id: UUID) -> Track:
-    try:
-        return tracks.own_kept(request.user, track_id)
-    except StudioError as error:
-        raise Http404(str(error.message)) from None
-
-
-def _choose(
-    request: PersonRequest, source: Track, form: RetouchForm, *, status: int = 200, key: str | None = None
-) -> HttpResponse:
-    bpm = source.generation.recipe.get("bpm")
-    shown = {
-        "track": source,
-        "form": form,
-        "key": key or new_key(),
-        "tag_groups": TAG_GROUPS,
-        "quote": generations.quote_price(request.user, retouches.ENDPOINT),
-        "shortest": f"{retouches.SHORTEST_SECONDS:g}",
-        "retries": settings.NEOAPEX_INPAINT_MAX_RETRIES,
-        "bpm": bpm if isinstance(bpm, int) else None,
-    }
-    return render(request, "studio/retouch_choose.html", shown, status=status)
+    return asked(form, start, page)
 
 
 @require_safe

@@ -13,12 +13,13 @@ from ledger.errors import LedgerError
 from studio import drafts, extensions, generations, listening, queries, retouches, timeline, tracks
 from studio.errors import AlreadyFinal, AlreadyMade, IdempotencyConflict, NotFound, StudioError
 from studio.forms import ComposerForm
+from studio.http_statuses import status_of
 from studio.models import Generation
 from studio.queries import Card
 from studio.states import Purpose
 from studio.views.composer import ENDPOINT, composer, is_unconfirmed, new_key, price
 from studio.views.people import PersonRequest, for_people
-from studio.views.refusals import problems_of, say_when, status_of
+from studio.views.refusals import problems_of, say_when
 
 FINAL_PHASES = frozenset({"ready", "failed", "cancelled"})
 

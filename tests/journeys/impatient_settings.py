@@ -9,4 +9,4 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_interval": 1,
 }
 # So that a test can see how often a task was handed out.
-LOGGING = {**real.LOGGING, "loggers": {**real.LOGGING["loggers"], "celery.worker.strategy": {"level": "INFO"}}}  # type: ignore[dict-item]
+LOGGING = {**real.LOGGING, "loggers": {**real.LOGGING["loggers"], "celery.worker.strategy": {"level": "INFO"}}}

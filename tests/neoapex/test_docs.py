@@ -8,8 +8,9 @@ import jsonschema_rs
 from django.test import Client
 
 from neoapex import description
-from neoapex.api import STATUSES, api
+from neoapex.api import api
 from studio import tokens
+from studio.http_statuses import STATUSES
 from studio.models import User
 from tests.neoapex.addresses import operations
 

@@ -11,9 +11,9 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from ledger.errors import LedgerError
-from neoapex.api import STATUSES, status_of
 from studio import generations, queries, tokens
 from studio.errors import InvalidInput, Problem, StudioError
+from studio.http_statuses import STATUSES, status_of
 from studio.models import Generation, User
 from tests import factories
 from tests.neoapex.addresses import SOME_ID, Operation, operations, pages
