@@ -21,17 +21,15 @@ def digest_of(endpoint: str, recipe: Mapping[str, Any]) -> str:
     return "" if seed is None else digest(Generation(endpoint=endpoint, recipe=dict(recipe), seed=seed))
 
 
-def find(person: User, wanted: str) -> list[Track]:
+def find(person: User, wanted: str, *, hidden_too: bool = False) -> list[Track]:
     """The person's own tracks outside the trash, newest first, whose recipe has the digest `wanted`."""
     if not wanted:
         return []
-    return list(
-        Track.objects.in_library()
-        .filter(
-            generation__person=person,
-            generation__state=GenerationState.READY,
-            generation__recipe_digest=wanted,
-        )
-        .select_related("generation")
-        .order_by("-generation__created_at", "-generation_id", "variation")[:SHOWN]
+    tracks = Track.objects.kept().filter(trashed_at=None) if hidden_too else Track.objects.in_library()
+    made = tracks.filter(
+        generation__person=person,
+        generation__state=GenerationState.READY,
+        generation__recipe_digest=wanted,
     )
+    newest = made.order_by("-generation__created_at", "-generation_id", "variation")
+    return list(newest.select_related("generation")[:SHOWN])

@@ -6,20 +6,21 @@ from typing import Final, Literal
 from studio import generations, pricing, recipes, restores
 from studio.errors import MasterGone, MasterIsCold, NotReproducible
 from studio.media.errors import AudioUnreadable
-from studio.media.storage import default_storage
 from studio.models import Generation, Track
 from studio.states import MasterStorage, TrackState
 
 AT_HAND: Final = (MasterStorage.STANDARD, MasterStorage.RESTORED)
 # Above it two decoded songs differ by less than an encoder's noise.
 SAME_FROM: Final = 0.999
+# An encoder may add a frame.
+SAME_LENGTH_MS: Final = 50
 
 Answer = Literal["identical", "same sound", "different"]
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`correlation` is 1 for the same samples; None where the files are the same byte for byte."""
+    """`correlation` is 1 for the same samples, as far as both go; None where the files are the same byte for byte."""
 
     answer: Answer
     first_sha256: str
@@ -52,10 +53,18 @@ def compare(first: Track, second: Track) -> Comparison:
     """:raises MasterGone: one can't be read any more. :raises AudioUnreadable: nor decoded."""
     if first.master_sha256 and first.master_sha256 == second.master_sha256:
         return Comparison("identical", first.master_sha256, second.master_sha256)
-    from studio.media.likeness import correlation  # noqa: PLC0415 - what reads audio takes long to load
+    # What reads audio takes long to load.
+    from studio.media.clips import parts_of  # noqa: PLC0415
+    from studio.media.difference import measure  # noqa: PLC0415
 
-    likeness = correlation(_master(first), _master(second))
-    answer: Answer = "same sound" if likeness >= SAME_FROM else "different"
+    one, other = (parts_of(track.master_key, track.master_bytes or 0, track.master_format) for track in (first, second))
+    lengths_ms = (first.duration_ms or 0, second.duration_ms or 0)
+    try:
+        likeness = measure(one, other, duration_ms=min(lengths_ms)).correlation
+    except FileNotFoundError:
+        raise MasterGone from None
+    is_same = likeness >= SAME_FROM and max(lengths_ms) - min(lengths_ms) <= SAME_LENGTH_MS
+    answer: Answer = "same sound" if is_same else "different"
     return Comparison(answer, first.master_sha256, second.master_sha256, likeness)
 
 
@@ -65,10 +74,3 @@ def counterpart(track: Track, again: Generation) -> Track:
     if found is None:
         raise AudioUnreadable(again.reason_message or "no audio came")
     return found
-
-
-def _master(track: Track) -> bytes:
-    try:
-        return b"".join(default_storage().open_range(track.master_key))
-    except FileNotFoundError:
-        raise MasterGone from None

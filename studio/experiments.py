@@ -25,7 +25,7 @@ from studio.generations import Quote
 from studio.listening import ENDED_WITHOUT_A_SONG
 from studio.models import Arm, Experiment, Generation, IdempotencyKey, Track, User, Verdict
 from studio.settling import storable
-from studio.states import GenerationState, Parameter, Purpose
+from studio.states import Parameter, Purpose
 
 ENDPOINT: Final = "text-to-music"
 FEWEST_VALUES: Final = 2
@@ -75,14 +75,7 @@ def is_frozen(generation: Generation) -> bool:
 
 
 def can_be_frozen(generation: Generation) -> bool:
-    return all(text is not None for text in _written(generation)) and bool(_written(generation)[0])
-
-
-def _written(generation: Generation) -> tuple[list[str] | None, str | None]:
-    """The tags and lyrics of a song, fal's own where the person gave none."""
-    recipe = generation.recipe
-    lyrics = recipe.get("lyrics")
-    return recipe.get("tags") or generation.written_tags, generation.written_lyrics if lyrics is None else lyrics
+    return bool(recipes.tags_of(generation)) and recipes.lyrics_of(generation) is not None
 
 
 def _fixed(generation: Generation, *, freeze: bool) -> dict[str, Any]:
@@ -97,8 +90,7 @@ def _fixed(generation: Generation, *, freeze: bool) -> dict[str, Any]:
         raise NotFrozen
     if not can_be_frozen(generation):
         raise CantFreeze
-    tags, lyrics = _written(generation)
-    return {**inputs, "prompt": None, "tags": tags, "lyrics": lyrics}
+    return {**inputs, "prompt": None, "tags": recipes.tags_of(generation), "lyrics": recipes.lyrics_of(generation)}
 
 
 def _parameter(name: object) -> Parameter:
@@ -148,16 +140,9 @@ def _judged(
 
 def _planned(person: User, recipe: TextToMusicInput, value: Value) -> PlannedArm:
     digest = already_made.digest_of(ENDPOINT, recipe.model_dump(mode="json"))
-    existing = _existing(person, digest)
+    # An arm of another experiment serves as well. A batch of two never does: its number is in the digest.
+    existing = next(iter(already_made.find(person, digest, hidden_too=True)), None)
     return PlannedArm(value, recipe, digest, existing, 0 if existing else pricing.price_micros(ENDPOINT, 1))
-
-
-def _existing(person: User, digest: str) -> Track | None:
-    """Their own song of exactly this recipe, alone in its request: what came in a batch of two is another song."""
-    made = Track.objects.kept().filter(trashed_at=None, person=person, generation__person=person)
-    made = made.filter(generation__recipe_digest=digest, generation__num_songs=1)
-    made = made.filter(generation__state=GenerationState.READY).select_related("generation")
-    return made.order_by("-generation__created_at", "-pk").first()
 
 
 def written(value: Value) -> str:

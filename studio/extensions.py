@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from studio import endpoints, generations, limits, sources, tracks
+from studio import endpoints, generations, limits, recipes, sources, tracks
 from studio.errors import InvalidInput, Problem
 from studio.models import Generation, Track, User
 from studio.states import Purpose, SourceAudio
@@ -54,8 +54,7 @@ def words_of(track: Track) -> dict[str, Any]:
     """What the track was made from, as far as it is known and may be sent again: tags and lyrics, or a description."""
     generation = track.generation
     recipe = generation.recipe
-    tags = recipe.get("tags") or generation.written_tags
-    lyrics = recipe.get("lyrics") if recipe.get("lyrics") is not None else generation.written_lyrics
+    tags, lyrics = recipes.tags_of(generation), recipes.lyrics_of(generation)
     if tags and lyrics is not None:
         return {"tags": tags, "lyrics": lyrics}
     given = {name: recipe.get(name) for name in ("prompt", "tags", "lyrics")}
@@ -72,9 +71,7 @@ def _judged(source: Track, inputs: Mapping[str, object]) -> Any:
 
 
 def _problems(recipe: Any, seconds: float) -> Iterator[Problem]:
-    if recipe.audio_url is not None:
-        hint = _("Leave it out: the audio is the track's own.")
-        yield Problem("unknown_field", _("Source audio: not an input of an extension"), hint, "audio_url")
+    yield from sources.foreign_address(recipe)
     if recipe.crop_duration > seconds - LEAST_KEPT_SECONDS:
         hint = _("Cut at most %.2f seconds, so that something stays to go on from.") % max(0, seconds - 1)
         yield Problem("crop_too_long", _("That cuts the whole track away."), hint, "crop_duration")

@@ -76,6 +76,12 @@ def tags_of(generation: Generation) -> list[str]:
     return list(generation.recipe.get("tags") or generation.written_tags or [])
 
 
+def lyrics_of(generation: Generation) -> str | None:
+    """As `tags_of`; "" is an instrumental, None where nobody has told."""
+    given: str | None = generation.recipe.get("lyrics")
+    return generation.written_lyrics if given is None else given
+
+
 def words_of(generation: Generation) -> dict[str, Any]:
     """By what its tracks are found, beside their titles."""
     tags = tags_of(generation)

@@ -28,6 +28,7 @@ from studio.errors import (
     VerdictMissing,
 )
 from studio.fal.schemas import Section
+from studio.listening import ENDED_WITHOUT_A_SONG
 from studio.models import Generation, Retouch, Take, Track, User
 from studio.states import GenerationState, Purpose, RetouchState, SourceAudio, TrackState, Verdict
 
@@ -41,7 +42,6 @@ ROUNDED_SECONDS: Final = 0.05
 NOTE_CHARACTERS: Final = 500
 OPEN_SHOWN: Final = 3
 OF_A_SONG_SHOWN: Final = 50
-WITHOUT_A_SONG: Final = (GenerationState.FAILED, GenerationState.CANCELLED)
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ class Strip:
     @property
     def counted(self) -> list[Take]:
         """Those that have a place: what ended without a song has none, and what came after all only if it kept it."""
-        return [take for take in self.takes if take.number and take.generation.state not in WITHOUT_A_SONG]
+        return [take for take in self.takes if take.number and take.generation.state not in ENDED_WITHOUT_A_SONG]
 
     @property
     def most_retries(self) -> int:
@@ -175,9 +175,7 @@ def _judged(source: Track, inputs: Mapping[str, object]) -> Any:
 
 
 def _not_for_retouching(recipe: Any) -> Iterator[Problem]:
-    if recipe.audio_url is not None:
-        hint = _("Leave it out: the audio is the track's own.")
-        yield Problem("unknown_field", _("Source audio: not an input of a retouch"), hint, "audio_url")
+    yield from sources.foreign_address(recipe)
     if recipe.num_songs != 1:
         hint = _("Leave it out, or give 1.")
         yield Problem("not_offered", _("A retouch makes one take at a time."), hint, "num_songs")
@@ -283,7 +281,7 @@ def _free_place(strip: Strip) -> int:
     """The lowest that no song has; those that ended without one give theirs up."""
     taken = {take.number for take in strip.counted}
     retouch = strip.retouch
-    retouch.takes.filter(generation__state__in=WITHOUT_A_SONG).update(number=None)
+    retouch.takes.filter(generation__state__in=ENDED_WITHOUT_A_SONG).update(number=None)
     return next(number for number in range(1, retouch.most_takes + 1) if number not in taken)
 
 

@@ -1,14 +1,16 @@
 """The audio that something is made from: whether a track may be used, and the address at which fal finds it."""
 
 import ipaddress
+from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from studio import restores, tracks
-from studio.errors import MasterIsCold, SourceTooLarge, TrackHidden, TrackInTrash
+from studio.errors import MasterIsCold, Problem, SourceTooLarge, TrackHidden, TrackInTrash
 from studio.fal.client import UPLOAD_MAX_BYTES
 from studio.fal.errors import NotAccepted, Refused, Said, Unreachable, UploadRefused, WhoseFault
 from studio.fal.interface import FalClientInterface
@@ -42,7 +44,7 @@ class SourceOutOfReach(NotAccepted):
     code = "source_out_of_reach"
     whose: WhoseFault = "us"
     default_message = "The studio could not hand the track's audio to fal.ai."
-    default_hint = "Nothing was charged. Try again in a few minutes."
+    default_hint = "Try again in a few minutes."
 
 
 # --- Choosing --------------------------------------------------------------------------------------------------------
@@ -76,6 +78,13 @@ def hold_still(track: Track) -> None:
         raise TrackHidden
     if now.trashed_at is not None:
         raise TrackInTrash
+
+
+def foreign_address(recipe: Any) -> Iterator[Problem]:
+    """An address of audio that came with the inputs: what something is made from is always a track."""
+    if recipe.audio_url is not None:
+        hint = _("Leave it out: the audio is the track's own.")
+        yield Problem("unknown_field", _("Source audio: not an input that you give"), hint, "audio_url")
 
 
 # --- Handing over ----------------------------------------------------------------------------------------------------

@@ -17,9 +17,9 @@ from studio.errors import InvalidRegion, MasterGone, MasterIsCold, NoSuchFormat,
 from studio.media.credits import Credits
 from studio.media.errors import AudioUnreadable
 from studio.media.sniff import AUDIO_TYPES
-from studio.media.storage import default_storage
+from studio.media.storage import default_storage, reader
 from studio.media.tagged import tagged
-from studio.media.wavfile import Read, Samples, find_samples
+from studio.media.wavfile import Samples, find_samples
 from studio.models import Track, User
 from studio.states import MasterStorage, TrackState
 
@@ -87,7 +87,7 @@ def _file(track: Track, wanted: str) -> File:
 
 def _samples_for_flac(track: Track) -> Samples:
     try:
-        found = find_samples(_reader(track.master_key), track.master_bytes or 0)
+        found = find_samples(reader(track.master_key), track.master_bytes or 0)
     except FileNotFoundError:
         raise MasterGone from None
     if not _encoder().is_lossless(found.format):
@@ -105,11 +105,6 @@ def _flac(track: Track, found: Samples) -> Iterator[bytes]:
 
 def _opener(key: str) -> Callable[[], Any]:
     return lambda: default_storage().open_file(key)
-
-
-def _reader(key: str) -> Read:
-    storage = default_storage()
-    return lambda start, end: b"".join(storage.open_range(key, start, end))
 
 
 def credits_of(track: Track) -> Credits:
@@ -154,7 +149,7 @@ def clip(
     region = {"start_ms": round(start * 1000), "end_ms": round(end * 1000)}
     try:
         made = _clips().cut(
-            _reader(track.master_key), track.master_bytes or 0, track.master_format, cut_db=cut_db, **region
+            reader(track.master_key), track.master_bytes or 0, track.master_format, cut_db=cut_db, **region
         )
     except FileNotFoundError:
         raise MasterGone from None

@@ -2,12 +2,10 @@
 
 import logging
 from dataclasses import asdict
-from functools import partial
 from typing import Any, Final
 
 from studio import retouches
 from studio.media.errors import AudioUnreadable, HouseFault
-from studio.media.storage import default_storage
 from studio.models import Retouch, Take, Track
 from studio.states import TrackState
 
@@ -37,12 +35,12 @@ def _measured(retouch: Retouch, take: Take, track: Track) -> dict[str, Any] | No
     if take.generation.recipe.get("selection_crop") or track.is_away or retouch.source.is_away:
         return None
     # Loaded when somebody asks: it brings all that reads audio with it.
+    from studio.media.clips import parts_of  # noqa: PLC0415
     from studio.media.difference import measure  # noqa: PLC0415
 
     try:
         found = measure(
-            _part_of(retouch.source),
-            _part_of(track),
+            *(parts_of(one.master_key, one.master_bytes or 0, one.master_format) for one in (retouch.source, track)),
             duration_ms=min(retouch.source.duration_ms or 0, track.duration_ms or 0),
             start_ms=retouch.start_ms,
             end_ms=retouch.end_ms,
@@ -53,14 +51,3 @@ def _measured(retouch: Retouch, take: Take, track: Track) -> dict[str, Any] | No
     same = found.correlation >= SAME_CORRELATION and abs(found.level_db) <= SAME_LEVEL_DB
     numbers = {"correlation": round(found.correlation, 4), "level_db": round(found.level_db, 2)}
     return asdict(found) | numbers | {"equal": same}
-
-
-def _part_of(track: Track) -> Any:
-    from studio.media.clips import part  # noqa: PLC0415 - as above
-
-    return partial(part, _reader(track.master_key), track.master_bytes or 0, track.master_format)
-
-
-def _reader(key: str) -> Any:
-    storage = default_storage()
-    return lambda start, end: b"".join(storage.open_range(key, start, end))

@@ -7,7 +7,7 @@ import { clock } from "./waveform.js";
 const SHORTEST_SECONDS = 1;
 let view = null;
 
-class Compare {
+class Voices {
   constructor(root) {
     this.root = root;
     this.voices = [...root.querySelectorAll("[data-voice]")];
@@ -202,7 +202,7 @@ function start() {
   const root = document.querySelector("[data-voices]");
   if (view && view.root === root) return;
   view?.close();
-  view = root ? new Compare(root) : null;
+  view = root ? new Voices(root) : null;
 }
 
 htmx.onLoad(start);

@@ -3,10 +3,11 @@
 import io
 import warnings
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final, Literal
 
 import av
@@ -17,6 +18,7 @@ from studio.media import pcm, preview
 from studio.media.decode import DEMUXERS
 from studio.media.errors import AudioUnreadable
 from studio.media.pcm import Pcm
+from studio.media.storage import reader
 from studio.media.wavfile import Read, find_samples
 
 with warnings.catch_warnings():
@@ -76,6 +78,11 @@ def part(read: Read, size_bytes: int, kind: str, first_ms: int, last_ms: int) ->
     """The samples of a region just as they are, and their rate. Raises as `cut`."""
     cut_of = _wav_part if kind == "wav" else _decoded_part
     return cut_of(read, size_bytes, kind, first_ms, last_ms)
+
+
+def parts_of(key: str, size_bytes: int, kind: str) -> Callable[[int, int], tuple[Pcm, int]]:
+    """Reads a stored master from one millisecond to another. Raises as `cut`."""
+    return partial(part, reader(key), size_bytes, kind)
 
 
 def cut_db(own_lufs: float | None, other_lufs: float | None) -> float:

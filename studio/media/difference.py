@@ -32,17 +32,18 @@ class Difference:
     slices: list[int]
 
 
-def measure(one: Part, other: Part, *, duration_ms: int, start_ms: int, end_ms: int) -> Difference:
-    """How `other` differs from `one`, of which the section from `start_ms` to `end_ms` was made anew.
+def measure(one: Part, other: Part, *, duration_ms: int, start_ms: int = 0, end_ms: int = 0) -> Difference:
+    """How `other` differs from `one`, of which the section from `start_ms` to `end_ms` was made anew, if any was.
 
     Raises AudioUnreadable, and what reading raises.
     """
     outside = _Sums()
     apart, counted = np.zeros(SLICES), np.zeros(SLICES)
     loud = 0.0
+    seam_ms = SEAM_MS if end_ms > start_ms else 0
     for at_ms, first, second in _blocks(one, other, duration_ms):
         times_ms = np.linspace(at_ms, min(at_ms + BLOCK_MS, duration_ms), len(first), endpoint=False)
-        kept = (times_ms < start_ms - SEAM_MS) | (times_ms >= end_ms + SEAM_MS)
+        kept = (times_ms < start_ms - seam_ms) | (times_ms >= end_ms + seam_ms)
         outside.add(first[kept], second[kept])
         place = np.minimum((times_ms * SLICES / duration_ms).astype(np.int64), SLICES - 1)
         apart += np.bincount(place, (first - second) ** 2, SLICES)

@@ -71,8 +71,7 @@ def _taken(generation: Generation, take: str, draft: Mapping[str, str]) -> Mappi
     if take == "seed":
         return {**draft, "seed": str(generation.seed), "seed_choice": SeedChoice.NUMBER.value}
     if take == "words":
-        given = generation.recipe.get("lyrics")
-        lyrics = (generation.written_lyrics if given is None else given) or ""
+        lyrics = recipes.lyrics_of(generation) or ""
         return {**draft, "mode": Mode.EXACT.value, "tags": ", ".join(recipes.tags_of(generation)), "lyrics": lyrics}
     return from_recipe(generation.recipe)
 
