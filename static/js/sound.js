@@ -1,6 +1,5 @@
 // What is heard: one audio element for each variation, and once somebody switches between two, both decoded in step.
 // The elements then run on in silence: the media keys of a computer or a headset belong to them.
-import { Pair } from "./pair.js";
 
 // A place to go to that is still before the end.
 const LAST_SECONDS = 0.05;
@@ -81,9 +80,13 @@ export class Sound {
     if (this.decoded && voice === this.voice && !voice.paused) this.take(voice.currentTime);
   }
 
-  prepare() {
+  async prepare() {
     if (this.pair || this.tracks.length < 2 || navigator.connection?.saveData) return;
-    const pair = new Pair(this.tracks.map((track) => track.preview), (place) => place === this.index && this.end());
+    const { tracks } = this;
+    // Only whoever compares two needs it.
+    const loaded = await import("./pair.js").catch(() => null);
+    if (!loaded || this.pair || this.tracks !== tracks) return;
+    const pair = new loaded.Pair(this.tracks.map((track) => track.preview), (place) => place === this.index && this.end());
     this.pair = pair;
     // Without: the elements go on as they are, and a switch is some hundredths of a second less exact.
     pair.prepare().catch(() => { if (this.pair === pair) this.close(); });

@@ -5,7 +5,9 @@ import re
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
+from studio.management.commands.seed_demo import MUSICIAN
 from tests.browser.conftest import PATIENCE_MS, PHONE, Visit
+from tests.journeys.stack import RunningStudio
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 expect.set_options(timeout=PATIENCE_MS)
@@ -138,8 +140,12 @@ def test_the_louder_one_is_turned_down_until_somebody_wants_the_originals(visit:
         expect(switch).to_have_attribute("aria-pressed", "false")
 
 
-def test_what_is_decoded_is_let_go_of_when_another_song_plays(visit: Visit, song_id: str) -> None:
-    with visit.context() as context:
+def test_what_is_decoded_is_let_go_of_when_another_song_plays(
+    visit: Visit, studio: RunningStudio, song_id: str
+) -> None:
+    with visit.context() as context, studio.client(MUSICIAN) as client:
+        another = client.post("/api/generations", json={"prompt": "Another one"}).json()["id"]
+        studio.wait_for_state(client, another, "READY")
         page = open_song(context, song_id)
         play_until_both_are_decoded(page)
         page.keyboard.press("x")
@@ -152,7 +158,7 @@ def test_what_is_decoded_is_let_go_of_when_another_song_plays(visit: Visit, song
             }"""
         )
         page.get_by_role("link", name="Neo-Apex, to the studio").click()
-        other = page.locator(f".card[data-phase=ready]:not(#generation-{song_id})").first
+        other = page.locator(f"#generation-{another}")
         other.get_by_role("button", name="Play A").click()
         expect(other.get_by_role("button", name="Pause A")).to_be_visible()
         assert page.evaluate("window.stops") == 2
