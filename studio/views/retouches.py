@@ -173,6 +173,8 @@ def _shown(request: PersonRequest, strip: Strip) -> dict[str, Any]:
         "entries": [(take, queries.PHASES[take.generation.state], _place(strip, take)) for take in strip.takes],
         "places_left": range(len(strip.counted) + 1, strip.retouch.most_takes + 1),
         "chosen": chosen,
+        # Whoever looks at one of them goes on looking at it, whatever comes.
+        "is_picked": bool(asked),
         "chosen_place": _place(strip, chosen) if chosen else "",
         "track": track,
         "match_db": queries.matched([source.loudness_lufs, track.loudness_lufs]) if track else [],

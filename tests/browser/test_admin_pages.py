@@ -12,7 +12,7 @@ from tests.browser.test_budget_page import FILLS
 from tests.browser.test_every_page import violations
 from tests.journeys.stack import RunningStudio
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
 BAD_FILE = b"email,monthly_budget\nmara@example.com,25.00\nnobody@example.com,-3\njonas@example.com,ten\n"
 

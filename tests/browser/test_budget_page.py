@@ -7,7 +7,7 @@ from tests.browser.conftest import PHONE, WIDE, Visit
 from tests.browser.test_every_page import TOO_SMALL, violations
 from tests.journeys.stack import RunningStudio
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
 PEOPLE = ("rich", "near", "out", "frozen", "new")
 WARNED = {"near": "85 % of this month", "out": "used up", "frozen": "frozen"}

@@ -9,7 +9,7 @@ from studio.management.commands.seed_demo import MUSICIAN
 from tests.browser.conftest import PATIENCE_MS, PHONE, Visit
 from tests.journeys.stack import RunningStudio
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 expect.set_options(timeout=PATIENCE_MS)
 
 # What the page asks of the sound of the browser: what is decoded, what is started when and where, what faders move to.

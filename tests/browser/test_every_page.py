@@ -10,7 +10,7 @@ from tests.browser import retouch_scene
 from tests.browser.conftest import PHONE, WIDE, Visit
 from tests.journeys.stack import RunningStudio
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 # Of what is as it should be it need not tell every element.

@@ -15,7 +15,7 @@ from tests.browser.test_comparing import wait_until
 from tests.browser.test_every_page import TOO_SMALL, violations
 from tests.journeys.stack import RunningStudio
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 expect.set_options(timeout=PATIENCE_MS)
 
 RENDER_QUANTUM = 128

@@ -11,7 +11,7 @@ from studio.management.commands.seed_demo import MUSICIAN
 from tests.browser.conftest import PATIENCE_MS, PHONE, Visit
 from tests.journeys.stack import RunningStudio
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 expect.set_options(timeout=PATIENCE_MS)
 NUMBERS = count(1)
 

@@ -9,7 +9,7 @@ from studio.management.commands.seed_demo import MUSICIAN
 from tests.browser.conftest import PATIENCE_MS, PHONE, WIDE, Visit
 from tests.journeys.stack import RunningStudio
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 expect.set_options(timeout=PATIENCE_MS)
 
 # What the browser itself decodes of the preview of the first variation.

@@ -10,7 +10,7 @@ from tests.browser.conftest import PATIENCE_MS, Visit
 from tests.browser.test_making_songs import describe, set_mood
 from tests.journeys.stack import RunningStudio
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 expect.set_options(timeout=PATIENCE_MS)
 
 # A browser whose notifications and notes can be counted, looked at by nobody.

@@ -9,7 +9,7 @@ from tests.browser.conftest import Visit
 from tests.browser.test_making_songs import describe
 from tests.journeys.stack import RunningStudio
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
 OPEN = (
     "from studio.fal import breaker; from studio.fal.errors import AccountLocked;"

@@ -10,7 +10,7 @@ from tests.browser.conftest import PATIENCE_MS, PHONE, Visit
 from tests.browser.test_every_page import TOO_SMALL, violations
 from tests.journeys.stack import RunningStudio
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 expect.set_options(timeout=PATIENCE_MS)
 
 
