@@ -71,6 +71,15 @@ def test_the_form_shows_what_the_address_says(browser: Client, ada: User) -> Non
     assert "Nothing found" in html
 
 
+@pytest.mark.parametrize(("purpose", "says"), [("TAKE", "retouched"), ("EXTENSION", "extended")])
+def test_what_was_made_from_a_track_is_told_from_it(browser: Client, ada: User, purpose: str, says: str) -> None:
+    source = track_of(ada)
+    assert f"<li>{says}</li>" not in browser.get("/library/").content.decode()
+    made = factories.make_generation(person=ada, state="READY", purpose=purpose, source=source, num_songs=1)
+    factories.make_track(made, title=source.title)
+    assert browser.get("/library/").content.decode().count(f"<li>{says}</li>") == 1
+
+
 def test_a_month_that_is_none_is_not_there(browser: Client) -> None:
     assert browser.get("/library/?month=2026-13").status_code == 404
 
